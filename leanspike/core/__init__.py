@@ -1,0 +1,1 @@
+"""Errors, frozen configuration records, counter-based random numbers and atomic files: imports nothing of ours."""

@@ -1,0 +1,54 @@
+"""One tree of errors. Each says what is wrong, where, and what to do about it, in one line.
+
+The command line turns every :class:`LeanspikeError` into that line and exit code 2.
+"""
+
+from __future__ import annotations
+
+
+class LeanspikeError(Exception):
+    """Base of every error a user can cause or mend.
+
+    Args:
+        what: what is wrong, as a full clause.
+        where: the file, key or argument it concerns; ``None`` where ``what`` already names it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, what: str, *, where: object = None, remedy: str | None = None) -> None:
+        self.what, self.where, self.remedy = what, None if where is None else str(where), remedy
+        super().__init__(self.line())
+
+    def line(self) -> str:
+        """The error as one line: ``where: what; remedy``."""
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        line = f"{head}; {self.remedy}" if self.remedy else head
+        return " ".join(line.split())
+
+
+class ConfigError(LeanspikeError):
+    """A configuration key or value that is unknown, of the wrong type or out of range."""
+
+
+class DataError(LeanspikeError):
+    """A data set that is unknown, missing, damaged or of an unexpected shape."""
+
+
+class EncodingError(LeanspikeError):
+    """Values that an encoder cannot turn into spikes."""
+
+
+class CheckpointError(LeanspikeError):
+    """A checkpoint or run folder that is damaged, foreign or of another configuration."""
+
+
+class OutputError(LeanspikeError):
+    """An output folder or file that cannot be written."""
+
+
+class StudyError(LeanspikeError):
+    """A study whose storage, grid or earlier trials do not fit what was asked."""
+
+
+class MissingTool(LeanspikeError):
+    """An optional package or outside program that is not installed."""
