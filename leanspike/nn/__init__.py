@@ -1,1 +1,34 @@
+"""Neurons, synapses and networks that run over all T steps at once."""
 
+from leanspike.nn.cells import LIF, LeakyIntegrator
+from leanspike.nn.functional import LIFState, lif, lif_step
+from leanspike.nn.network import Network, Operations
+from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.norm import BatchNorm, BatchNormThroughTime, Dropout
+from leanspike.nn.readout import Output, readout, readout_at_every_step
+from leanspike.nn.scan import lif_scan
+from leanspike.nn.spikes import Spikes
+from leanspike.nn.synapses import Conv2d, Flatten, Linear, MaxPool2d
+
+__all__ = [
+    "LIF",
+    "BatchNorm",
+    "BatchNormThroughTime",
+    "Conv2d",
+    "Dropout",
+    "Flatten",
+    "LIFState",
+    "LeakyIntegrator",
+    "Linear",
+    "MaxPool2d",
+    "Network",
+    "NeuronConfig",
+    "Operations",
+    "Output",
+    "Spikes",
+    "lif",
+    "lif_scan",
+    "lif_step",
+    "readout",
+    "readout_at_every_step",
+]

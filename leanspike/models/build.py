@@ -1,0 +1,106 @@
+"""Spiking networks by name: the fully connected one and a small convnet."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from leanspike.core.errors import ConfigError
+from leanspike.core.records import require
+from leanspike.nn import (
+    LIF,
+    BatchNorm,
+    BatchNormThroughTime,
+    Conv2d,
+    Dropout,
+    Flatten,
+    LeakyIntegrator,
+    Linear,
+    MaxPool2d,
+    Network,
+    NeuronConfig,
+)
+from leanspike.nn.readout import ReadoutName
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which network.
+
+    Attributes:
+        kind: ``mlp`` (dense layers) or ``convnet`` (3x3 convolutions, each with LIF and a 2x2 pool, then dense).
+        hidden: sizes of the dense hidden layers (mlp).
+        channels: channels of the convolutions (convnet).
+        norm: normalisation of every hidden layer's current; see :mod:`leanspike.nn.norm`.
+        dropout: probability of silencing a hidden neuron for a whole sequence in training.
+        readout: how the output layer's activity becomes class scores; a membrane readout makes it a leaky integrator.
+    """
+
+    kind: Literal["mlp", "convnet"] = "mlp"
+    hidden: tuple[int, ...] = (400,)
+    channels: tuple[int, ...] = (32, 64)
+    norm: Literal["none", "batch", "tdbn", "bntt"] = "none"
+    dropout: float = 0.0
+    readout: ReadoutName = "count"
+
+    def __post_init__(self) -> None:
+        sizes = self.hidden + self.channels
+        require(all(size > 0 for size in sizes), "model.hidden/model.channels", list(sizes), "sizes of 1 or more")
+        require(bool(self.channels), "model.channels", [], "at least one convolution")
+        require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 or more and below 1")
+
+
+def build(model: ModelConfig, neuron: NeuronConfig, shape: tuple[int, ...], classes: int, timesteps: int) -> Network:
+    """A network for inputs of ``shape`` (one sample), initialised from torch's random state.
+
+    Raises:
+        ConfigError: a convnet for inputs that are not ``(C, H, W)`` images or too small for its pools.
+    """
+    layers: list[nn.Module] = []
+    if model.kind == "convnet":
+        features = _convolutions(layers, model, neuron, shape, timesteps)
+    else:
+        if len(shape) > 1:
+            layers.append(Flatten())
+        features = math.prod(shape)
+        for size in model.hidden:
+            layers += [Linear(features, size), *_hidden(model, neuron, size, timesteps)]
+            features = size
+    output = LeakyIntegrator if model.readout.startswith("membrane") else LIF
+    layers += [Linear(features, classes), output(neuron, classes)]
+    return Network(layers, model.readout)
+
+
+def _convolutions(
+    layers: list[nn.Module], model: ModelConfig, neuron: NeuronConfig, shape: tuple[int, ...], timesteps: int
+) -> int:
+    if len(shape) != 3:
+        raise ConfigError("a convnet needs images (C, H, W)", where="model.kind", remedy="use model.kind=mlp")
+    channels, height, width = shape
+    for size in model.channels:
+        if min(height, width) < 2:
+            raise ConfigError("images too small for so many pools", where="model.channels", remedy="use fewer channels")
+        lif, *rest = _split_dropout(_hidden(model, neuron, size, timesteps))
+        layers += [Conv2d(channels, size), *lif, MaxPool2d(2), *rest]
+        channels, height, width = size, height // 2, width // 2
+    layers.append(Flatten())
+    return channels * height * width
+
+
+def _hidden(model: ModelConfig, neuron: NeuronConfig, channels: int, timesteps: int) -> list[nn.Module]:
+    norms = {
+        "none": [],
+        "batch": [BatchNorm(channels)],
+        "tdbn": [BatchNorm(channels, scale=neuron.threshold)],
+        "bntt": [BatchNormThroughTime(channels, timesteps)],
+    }
+    drop = [Dropout(model.dropout)] if model.dropout else []
+    return [*norms[model.norm], LIF(neuron, channels), *drop]
+
+
+def _split_dropout(layers: list[nn.Module]) -> list[list[nn.Module] | nn.Module]:
+    drop = [layer for layer in layers if isinstance(layer, Dropout)]
+    return [[layer for layer in layers if not isinstance(layer, Dropout)], *drop]

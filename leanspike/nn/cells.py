@@ -1,0 +1,81 @@
+"""Neurons as layers: ``(current, state) -> (activity, potential, state)`` over all T steps at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from leanspike.nn.functional import LIFState
+from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.scan import lif_scan
+from leanspike.nn.spikes import Spikes
+
+NEVER = 1e30
+
+
+class Neurons(nn.Module):
+    """What spiking and non-spiking neurons share: beta and threshold, fixed or learned, a layer or a channel.
+
+    Args:
+        config: the neuron.
+        channels: channels of the layer (features of a dense one); needed where ``config.per_channel``.
+    """
+
+    beta: Tensor
+    threshold: Tensor
+
+    def __init__(self, config: NeuronConfig, channels: int) -> None:
+        super().__init__()
+        self.config, self.channels = config, channels
+        count = channels if config.per_channel else 1
+        for name, value, learn in (
+            ("beta", config.beta, config.learn_beta),
+            ("threshold", config.threshold, config.learn_threshold),
+        ):
+            tensor = torch.full((count,), value)
+            if learn:
+                self.register_parameter(name, nn.Parameter(tensor))
+            else:
+                self.register_buffer(name, tensor)
+
+    def extra_repr(self) -> str:
+        """The settings, as torch prints them."""
+        return f"{self.channels}, beta={self.config.beta}, threshold={self.config.threshold}, {self.config.reset}"
+
+    def parameters_for(self, sample: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """beta and threshold expanded to one sample's shape ``[C, ...]``, beta kept within [0, 1]."""
+        shape = (-1,) + (1,) * (len(sample) - 1)
+        beta = self.beta.clamp(0, 1) if self.config.learn_beta else self.beta
+        threshold = self.threshold.clamp(min=1e-3) if self.config.learn_threshold else self.threshold
+        return beta.view(shape).expand(sample), threshold.view(shape).expand(sample)
+
+
+class LIF(Neurons):
+    """Leaky integrate-and-fire neurons; equations in :mod:`leanspike.nn.functional`."""
+
+    def forward(
+        self, current: Tensor, state: LIFState | None = None, pack: bool = True
+    ) -> tuple[Spikes, Tensor, LIFState]:
+        """Run all steps.
+
+        Args:
+            current: ``[T, B, C, ...]``; a time stride of 0 marks a current that is constant in time.
+            state: the state before the first step; at rest if None.
+            pack: keep the spikes 32 to a word where the kernels can.
+
+        Returns:
+            spikes, membrane potential before reset ``[T, B, C, ...]``, the state after the last step.
+        """
+        beta, threshold = self.parameters_for(tuple(current.shape[2:]))
+        return lif_scan(current, beta, threshold, self.config, state, pack)
+
+
+class LeakyIntegrator(Neurons):
+    """Neurons that never fire: u[t] = beta u[t-1] + I[t], the output layer of a membrane readout."""
+
+    def forward(self, current: Tensor, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:
+        """Run all steps of ``current`` ``[T, B, C]``; the membrane potentials ``[T, B, C]`` come back."""
+        beta, threshold = self.parameters_for(tuple(current.shape[2:]))
+        never = torch.full_like(threshold, NEVER)
+        _, potential, end = lif_scan(current, beta, never, self.config, state, False)
+        return None, potential, end

@@ -1,0 +1,128 @@
+"""A network is a list of layers that run over all T steps at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from leanspike.nn.cells import LIF, LeakyIntegrator
+from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
+from leanspike.nn.readout import Output, ReadoutName
+from leanspike.nn.spikes import Spikes, pack
+from leanspike.nn.synapses import Conv2d, Linear, constant_in_time
+
+MICRO_BATCH_BYTES = 6_000_000
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Synaptic operations of one sample, mean over a batch: ``macs`` at analogue input, ``acs`` at spikes."""
+
+    macs: float
+    acs: float
+
+
+class Network(nn.Module):
+    """Layers in a row, the last one neurons; ``readout`` says how its output becomes class scores.
+
+    Args:
+        layers: synapses, norms, neurons, pools, dropout, in the order of the data.
+        readout: see :mod:`leanspike.nn.readout`.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], readout: ReadoutName = "count") -> None:
+        super().__init__()
+        if not layers or not isinstance(layers[-1], LIF | LeakyIntegrator):
+            raise ValueError("the last layer of a network must be LIF or LeakyIntegrator neurons")
+        self.layers = nn.ModuleList(layers)
+        self.readout: ReadoutName = readout
+
+    @property
+    def mixes_samples(self) -> bool:
+        """Whether a sample's result depends on its batch (batch norm), so that a batch may not be cut."""
+        return any(isinstance(layer, BatchNorm | BatchNormThroughTime) for layer in self.layers)
+
+    def micro_batch(self, batch: int, timesteps: int) -> int:
+        """Samples a micro-batch may have so that what backward keeps stays under 6 MB whatever T is."""
+        neurons = max((layer.channels for layer in self.layers if isinstance(layer, LIF)), default=1)
+        return max(1, min(batch, MICRO_BATCH_BYTES // (4 * timesteps * neurons)))
+
+    def forward(self, x: Tensor | Spikes) -> Output:
+        """Run ``[T, B, ...]``: analogue values, spikes as floats, or packed :class:`Spikes`."""
+        hidden: list[Spikes] = []
+        activity: Tensor | Spikes = self._entrance(x)
+        potential: Tensor | None = None
+        last = len(self.layers) - 1
+        for i, layer in enumerate(self.layers):
+            if isinstance(layer, LIF):
+                activity, potential, _ = layer(activity, pack=i < last)
+                hidden.append(activity)
+            elif isinstance(layer, LeakyIntegrator):
+                _, potential, _ = layer(activity)
+            else:
+                activity = layer(activity)
+        assert potential is not None
+        spikes = activity.dense() if isinstance(self.layers[last], LIF) and isinstance(activity, Spikes) else None
+        return Output(spikes, potential, tuple(hidden))
+
+    def trace(self, x: Tensor | Spikes) -> list[tuple[Tensor, Tensor]]:
+        """Spikes and potentials ``[T, B, ...]`` of every spiking layer, without gradient."""
+        found: list[tuple[Tensor, Tensor]] = []
+        with torch.no_grad():
+            activity: Tensor | Spikes = self._entrance(x)
+            for layer in self.layers:
+                if isinstance(layer, LIF | LeakyIntegrator):
+                    spikes, potential, _ = layer(activity)
+                    dense = torch.zeros_like(potential) if spikes is None else spikes.dense()
+                    found.append((dense, potential))
+                    activity = potential if spikes is None else spikes
+                else:
+                    activity = layer(activity)
+        return found
+
+    def operations(self, x: Tensor | Spikes) -> Operations:
+        """Count the synaptic operations that ``x`` causes, by running it: one for each active input and synapse.
+
+        An analogue input costs a MAC for each nonzero value and synapse, once where it is constant in time;
+        a spike costs an AC for each synapse it reaches.
+        """
+        macs = acs = 0.0
+        activity: Tensor | Spikes = self._entrance(x)
+        batch = activity.shape[1]
+        with torch.no_grad():
+            for layer in self.layers:
+                if isinstance(layer, Linear | Conv2d):
+                    reached = _reached(activity, layer)
+                    if isinstance(activity, Spikes):
+                        acs += reached / batch
+                    else:
+                        macs += reached / batch
+                result = layer(activity)
+                activity = result[0] if isinstance(result, tuple) else result
+                if activity is None:
+                    break
+        return Operations(macs, acs)
+
+    @staticmethod
+    def _entrance(x: Tensor | Spikes) -> Tensor | Spikes:
+        if isinstance(x, Spikes) or constant_in_time(x) or x.requires_grad:
+            return x
+        packed = pack(x)
+        if packed is not None:
+            return packed
+        binary = not x.is_cuda and bool(((x == 0) | (x == 1)).all())
+        return Spikes.of(x) if binary else x
+
+
+def _reached(activity: Tensor | Spikes, layer: Linear | Conv2d) -> float:
+    constant = isinstance(activity, Tensor) and constant_in_time(activity)
+    values = activity.dense() if isinstance(activity, Spikes) else activity[:1] if constant else activity
+    active = values.ne(0).float()
+    if isinstance(layer, Linear):
+        return float(active.sum(dtype=torch.float64)) * layer.out_features
+    ones = torch.ones(1, layer.in_channels, layer.kernel, layer.kernel)
+    taps = nn.functional.conv2d(active.flatten(0, 1), ones, stride=layer.stride, padding=layer.padding)
+    return float(taps.sum(dtype=torch.float64)) * layer.out_channels

@@ -1,0 +1,41 @@
+"""The settings of a LIF neuron, shared by every layer and kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from leanspike.core.records import require
+from leanspike.nn.surrogate import SurrogateName
+
+
+@dataclass(frozen=True)
+class NeuronConfig:
+    """A LIF neuron; the equations stand in :mod:`leanspike.nn.functional`.
+
+    Attributes:
+        beta: share of the membrane potential kept from step to step, 0 <= beta <= 1.
+        threshold: firing threshold, > 0 (at learning, the starting value).
+        reset: after a spike, ``subtract`` the threshold or set the potential to ``zero``.
+        refractory: steps a neuron is held silent after a spike.
+        surrogate, surrogate_scale: see :mod:`leanspike.nn.surrogate`.
+        learn_beta, learn_threshold: train them, one a layer or (``per_channel``) one a channel.
+        detach_reset: let no gradient flow through the reset.
+    """
+
+    beta: float = 0.9
+    threshold: float = 1.0
+    reset: Literal["subtract", "zero"] = "subtract"
+    refractory: int = 0
+    surrogate: SurrogateName = "atan"
+    surrogate_scale: float = 2.0
+    learn_beta: bool = False
+    learn_threshold: bool = False
+    per_channel: bool = False
+    detach_reset: bool = True
+
+    def __post_init__(self) -> None:
+        require(0 <= self.beta <= 1, "neuron.beta", self.beta, "between 0 and 1")
+        require(self.threshold > 0, "neuron.threshold", self.threshold, "a number above 0")
+        require(self.refractory >= 0, "neuron.refractory", self.refractory, "0 or more steps")
+        require(self.surrogate_scale > 0, "neuron.surrogate_scale", self.surrogate_scale, "a number above 0")

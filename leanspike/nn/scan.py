@@ -1,0 +1,93 @@
+"""One fused scan over T with a hand-written backward; the device and dtype choose the kernel.
+
+Memory for backward: the membrane potential ``[T, B, ...]`` and nothing else (the spikes are its comparison with
+the threshold). The gradient of the current is written over it when backward runs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from leanspike.nn.functional import LIFState
+from leanspike.nn.kernels import cpu, cuda, reference
+from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.spikes import Spikes
+
+
+def lif_scan(
+    current: Tensor,
+    beta: Tensor,
+    threshold: Tensor,
+    config: NeuronConfig,
+    state: LIFState | None = None,
+    pack: bool = True,
+    smooth: bool = False,
+) -> tuple[Spikes, Tensor, LIFState]:
+    """Run LIF neurons over all steps of ``current`` ``[T, B, ...]``.
+
+    Args:
+        beta, threshold: one sample's shape ``[...]`` (expanded views are fine).
+        state: the state before the first step; at rest if None.
+        pack: return packed spikes where the kernel can.
+        smooth: spikes are the surrogate's antiderivative, so that finite differences can check the backward pass.
+
+    Returns:
+        spikes, membrane potential before reset ``[T, B, ...]``, the state after the last step.
+    """
+    steps = current.shape[0]
+    constant = steps > 1 and current.stride(0) == 0
+    source = current[0] if constant else current
+    start = state or LIFState.zeros(current[0], config.refractory)
+    fast = cpu.serves(current) and not smooth and config.refractory == 0
+    if fast and pack:
+        edge, u, end, bits = _PackedScan.apply(source, steps, beta, threshold, start.potential, config)
+        return Spikes.packed(bits, tuple(current.shape), edge), u, LIFState(end)
+    values, u, end, hold = _Scan.apply(source, steps, beta, threshold, start, start.potential, config, smooth)
+    return Spikes.of(values), u, LIFState(end, hold)
+
+
+class _Scan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, source, steps, beta, threshold, state, start, config, smooth):  # type: ignore[no-untyped-def]
+        kernel = reference
+        if not smooth and config.refractory == 0:
+            kernel = cpu if cpu.serves(source) else cuda if cuda.serves(source) else reference
+        scanned = kernel.forward(source, steps, beta, threshold, state, config, smooth)
+        ctx.set_materialize_grads(False)
+        ctx.kernel, ctx.config, ctx.constant, ctx.held = kernel, config, source.dim() == start.dim(), scanned.held
+        ctx.save_for_backward(beta, threshold, start, scanned.spikes, scanned.potential)
+        if scanned.state.hold is not None:
+            ctx.mark_non_differentiable(scanned.state.hold)
+        return scanned.spikes, scanned.potential, scanned.state.potential, scanned.state.hold
+
+    @staticmethod
+    def backward(ctx, grad_spikes, grad_potential, grad_end, _hold):  # type: ignore[no-untyped-def]
+        beta, threshold, start, spikes, potential = ctx.saved_tensors
+        scanned = reference.Scanned(spikes, potential, ctx.held, LIFState(start))
+        learn = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
+        g = ctx.kernel.backward(
+            scanned, start, beta, threshold, ctx.config, ctx.constant, grad_spikes, grad_potential, grad_end, learn
+        )
+        return g.current, None, g.beta, g.threshold, None, g.potential, None, None
+
+
+class _PackedScan(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, source, steps, beta, threshold, start, config):  # type: ignore[no-untyped-def]
+        u, end, bits = cpu.forward_packed(source, steps, beta, threshold, start, config)
+        ctx.set_materialize_grads(False)
+        ctx.config, ctx.constant = config, source.dim() == start.dim()
+        ctx.save_for_backward(beta, threshold, start, u)
+        ctx.mark_non_differentiable(bits)
+        return u.new_zeros(1).expand(u.shape), u, end, bits
+
+    @staticmethod
+    def backward(ctx, grad_spikes, grad_potential, grad_end, _bits):  # type: ignore[no-untyped-def]
+        beta, threshold, start, u = ctx.saved_tensors
+        scanned = reference.Scanned(u, u, None, LIFState(start))
+        learn = ctx.needs_input_grad[2] or ctx.needs_input_grad[3]
+        g = cpu.backward(
+            scanned, start, beta, threshold, ctx.config, ctx.constant, grad_spikes, grad_potential, grad_end, learn
+        )
+        return g.current, None, g.beta, g.threshold, g.potential, None

@@ -1,0 +1,113 @@
+"""Synapses: linear and convolution over all T steps at once, with time folded into the batch.
+
+A weight row belongs to an input, ``weight[in, out]`` (convolution: ``weight[kh, kw, in, out]``): a spike adds one
+contiguous row, which is what the gather kernels and the event-driven targets read. Where the input is constant in
+time (a time stride of 0) the product is computed once and its result is constant in time again.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from leanspike.nn.gather import conv_spikes, linear_spikes
+from leanspike.nn.spikes import Spikes
+
+
+def constant_in_time(x: Tensor) -> bool:
+    """Whether ``x`` ``[T, ...]`` is one step seen T times."""
+    return x.shape[0] > 1 and x.stride(0) == 0
+
+
+class Linear(nn.Module):
+    """Dense synapses: ``[T, B, in] -> [T, B, out]``; initialised as torch's Linear (uniform, 1/sqrt(in))."""
+
+    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        super().__init__()
+        self.in_features, self.out_features = in_features, out_features
+        bound = 1 / math.sqrt(in_features)
+        self.weight = nn.Parameter(torch.empty(in_features, out_features).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None
+
+    def extra_repr(self) -> str:
+        """The sizes, as torch prints them."""
+        return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
+
+    def forward(self, x: Tensor | Spikes) -> Tensor:
+        """Currents ``[T, B, out]`` of analogue input or of spikes."""
+        if isinstance(x, Spikes):
+            if x.bits is not None:
+                return linear_spikes(x, self.weight * x.gain if x.gain != 1.0 else self.weight, self.bias)
+            x = x.dense()
+        if constant_in_time(x):
+            return self._product(x[0]).expand(x.shape[0], -1, -1)
+        return self._product(x)
+
+    def _product(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.t(), self.bias)
+
+
+class Conv2d(nn.Module):
+    """2-D convolution, stride 1 or more: ``[T, B, C, H, W] -> [T, B, out, H', W']``, initialised as torch's."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 3, padding: int = 1, stride: int = 1, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels, self.kernel = in_channels, out_channels, kernel
+        self.padding, self.stride = padding, stride
+        bound = 1 / math.sqrt(in_channels * kernel * kernel)
+        shape = (kernel, kernel, in_channels, out_channels)
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
+
+    def extra_repr(self) -> str:
+        """The sizes, as torch prints them."""
+        sizes = f"{self.in_channels}, {self.out_channels}, kernel={self.kernel}"
+        return f"{sizes}, padding={self.padding}, stride={self.stride}, bias={self.bias is not None}"
+
+    def forward(self, x: Tensor | Spikes) -> Tensor:
+        """Currents ``[T, B, out, H', W']`` of analogue input or of spikes."""
+        if isinstance(x, Spikes):
+            if x.bits is not None and self.stride == 1:
+                weight = self.weight * x.gain if x.gain != 1.0 else self.weight
+                return conv_spikes(x, weight, self.bias, self.padding)
+            x = x.dense()
+        if constant_in_time(x):
+            return self._product(x[0]).expand(x.shape[0], -1, -1, -1, -1)
+        return self._product(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def _product(self, x: Tensor) -> Tensor:
+        weight = self.weight.permute(3, 2, 0, 1)
+        return F.conv2d(x, weight, self.bias, stride=self.stride, padding=self.padding)
+
+
+class MaxPool2d(nn.Module):
+    """Maximum over non-overlapping windows; of spikes it is their OR, so zeros stay zeros."""
+
+    def __init__(self, size: int = 2) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor | Spikes) -> Tensor | Spikes:
+        """``[T, B, C, H, W] -> [T, B, C, H/size, W/size]``; spikes stay spikes."""
+        values = x.dense() if isinstance(x, Spikes) else x
+        pooled = F.max_pool2d(values.flatten(0, 1), self.size).unflatten(0, values.shape[:2])
+        return Spikes.of(pooled) if isinstance(x, Spikes) else pooled
+
+
+class Flatten(nn.Module):
+    """``[T, B, C, H, W] -> [T, B, H*W*C]``, channels last, as the integer targets lay images out."""
+
+    def forward(self, x: Tensor | Spikes) -> Tensor | Spikes:
+        """Flatten analogue values or spikes; what is flat already stays as it is."""
+        if isinstance(x, Spikes):
+            return x.flatten()
+        if x.dim() == 3:
+            return x
+        if constant_in_time(x):
+            return x[0].permute(0, 2, 3, 1).flatten(1).expand(x.shape[0], -1, -1)
+        return x.permute(0, 1, 3, 4, 2).flatten(2)
