@@ -1,0 +1,142 @@
+"""``leanspike data``: what data there are, where they lie, and what a path is understood as."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from leanspike.core.errors import DataError
+
+if TYPE_CHECKING:
+    from leanspike.data.base import Dataset
+    from leanspike.data.known import KnownSet
+
+EXAMPLE = """examples:
+  leanspike data list              the known sets, where each lies, its checksum's state
+  leanspike data fetch mnist       download and verify (resumes what an earlier attempt left)
+  leanspike data show digits       shape, classes, counts and range of values
+  leanspike data show my/data.npz  the same for your own .npz, image folders or series pair
+"""
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the parser of ``leanspike data``."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser("data", help="list, fetch and look at data sets", epilog=EXAMPLE, formatter_class=raw)
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    listing = actions.add_parser("list", help="known sets, where they lie, licence, checksum")
+    fetching = actions.add_parser("fetch", help="download a known set into the cache and verify it")
+    fetching.add_argument("name", help="name of a known set")
+    showing = actions.add_parser("show", help="what a set, or your own data, was understood as")
+    showing.add_argument("name", metavar="NAME_OR_PATH", help="a known set, or a path to your own data")
+    for action in (listing, fetching, showing):
+        action.add_argument("--json", action="store_true", help="print JSON for a machine to read")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run one action; returns 0."""
+    rows, table = {"list": _list, "fetch": _fetch, "show": _show}[args.action](args)
+    if args.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print(table)
+    return 0
+
+
+def _list(_: argparse.Namespace) -> tuple[Any, str]:
+    from leanspike.data.known import KNOWN
+
+    rows = [_state(known) for known in KNOWN]
+    blocks = [
+        f"{row['name']:<14} {row['train']:>6,} / {row['test']:<6,}  {_shape(row['shape']):<8}  {row['location']}\n"
+        f"{'':<14} licence: {row['licence']}\n"
+        f"{'':<14} checksum: {row['checksum']}" + (f"\n{'':<14} note: {row['note']}" if row["note"] else "")
+        for row in rows
+    ]
+    head = f"{'name':<14} {'train':>6} / {'test':<6}  {'shape':<8}  where"
+    return rows, "\n".join([head, *blocks])
+
+
+def _state(known: KnownSet) -> dict[str, Any]:
+    from leanspike.data import fetch
+
+    form = fetch.present_form(known)
+    location, checksum = "not here", f"not here; leanspike data fetch {known.name}"
+    if not known.forms:
+        location, checksum = "inside scikit-learn", "none (part of the package)"
+    elif form:
+        paths = [path for file in form.files if (path := fetch.locate(known, file))]
+        location = ", ".join(sorted({str(path.parent) for path in paths}))
+        try:
+            fetch.obtain(known, form)
+            checksum = f"verified ({len(paths)} files)"
+        except DataError as error:
+            checksum = f"WRONG: {error.line()}"
+    return {
+        "name": known.name,
+        "train": form.train if form else known.train,
+        "test": form.test if form else known.test,
+        "shape": list(known.shape),
+        "location": location,
+        "checksum": checksum,
+        "licence": known.licence,
+        "citation": known.citation,
+        "note": form.note if form else "",
+    }
+
+
+def _fetch(args: argparse.Namespace) -> tuple[Any, str]:
+    from leanspike.data import fetch
+    from leanspike.data.known import find
+
+    known = find(args.name)
+    if not known.forms:
+        return [], f"{known.name}: inside scikit-learn, nothing to fetch"
+    paths = fetch.obtain(known, known.forms[0])
+    lines = [f"{path}  verified ({file.checksum})" for file in known.forms[0].files if (path := paths[file.name])]
+    return [str(path) for path in paths.values()], "\n".join(lines)
+
+
+def _show(args: argparse.Namespace) -> tuple[Any, str]:
+    from leanspike.data import load
+
+    row = _summary(load(args.name))
+    low, high = row["range"]
+    counts = zip(row["classes"], row["train_counts"], row["test_counts"], strict=True)
+    lines = [
+        f"{row['name']}: {row['kind']} samples of shape {_shape(row['shape'])}, {row['dtype']}",
+        f"values {low:.4g}..{high:.4g}, mean {row['mean']:.4f} (training set, as a network sees them)",
+        f"samples: {row['train']:,} for training, {row['test']:,} for testing; {len(row['classes'])} classes",
+        *(f"  {name}: {train:,} / {test:,}" for name, train, test in counts),
+        f"source: {row['source']}",
+        f"licence: {row['licence']}",
+    ]
+    return row, "\n".join(lines)
+
+
+def _summary(dataset: Dataset) -> dict[str, Any]:
+    import numpy as np
+
+    classes = len(dataset.classes)
+    unit = 255.0 if dataset.x_train.dtype == np.uint8 else 1.0
+    return {
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "shape": list(dataset.shape),
+        "dtype": str(dataset.x_train.dtype),
+        "range": [float(dataset.x_train.min()) / unit, float(dataset.x_train.max()) / unit],
+        "mean": float(dataset.x_train.mean(dtype=np.float64)) / unit,
+        "train": len(dataset.y_train),
+        "test": len(dataset.y_test),
+        "classes": list(dataset.classes),
+        "train_counts": np.bincount(dataset.y_train, minlength=classes).tolist(),
+        "test_counts": np.bincount(dataset.y_test, minlength=classes).tolist(),
+        "source": dataset.source,
+        "licence": dataset.licence,
+    }
+
+
+def _shape(shape: list[int]) -> str:
+    return "x".join(map(str, shape))

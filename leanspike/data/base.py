@@ -1,0 +1,162 @@
+"""Data sets in memory, and honest splits of them.
+
+A :class:`Dataset` holds everything. What chooses epochs, checkpoints or hyperparameters is given only
+``dataset.training_only()``, a value from which the test arrays cannot be reached; the final evaluation alone
+calls ``dataset.test()``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from leanspike.core import rng
+from leanspike.core.errors import DataError
+from leanspike.core.records import require
+
+Array = npt.NDArray[Any]
+Labels = npt.NDArray[np.int64]
+Kind = Literal["image", "series", "vector"]
+
+_SPLIT = 0x51117  # the label under which a split's seed is derived
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples of one set.
+
+    Attributes:
+        x: ``[N, *shape]``, uint8 (255 stands for 1) or float32 in [0, 1].
+        y: ``[N]`` int64 classes, 0..K-1.
+        numbers: ``[N]`` int64, each sample's index in its set (training or test): the rate encoder's stream number.
+    """
+
+    x: Array
+    y: Labels
+    numbers: Labels
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The training half of a data set and nothing else; see :class:`Dataset` for the attributes."""
+
+    name: str
+    x: Array
+    y: Labels
+    classes: tuple[str, ...]
+    kind: Kind
+    licence: str
+    source: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.x.shape[1:])
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A labelled data set with its own test set, whole in memory.
+
+    Attributes:
+        name: what it was loaded as.
+        x_train, x_test: ``[N, *shape]``, uint8 (255 stands for 1) or float32 in [0, 1]; ``shape`` is ``(C, H, W)``
+            for images, ``(channels, length)`` for series, ``(F,)`` for vectors.
+        y_train, y_test: ``[N]`` int64, 0..K-1.
+        classes: the K names of the classes, by label.
+        kind: ``"image"``, ``"series"`` or ``"vector"``.
+        licence, source: as far as known, in words; ``source`` also says what is missing or how it was split.
+
+    Raises:
+        DataError: the arrays do not belong together.
+    """
+
+    name: str
+    x_train: Array
+    y_train: Labels
+    x_test: Array
+    y_test: Labels
+    classes: tuple[str, ...]
+    kind: Kind
+    licence: str
+    source: str
+
+    def __post_init__(self) -> None:
+        rank = {"image": 4, "series": 3, "vector": 2}[self.kind]
+        for part, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
+            if x.ndim != rank or x.shape[1:] != self.shape or x.dtype not in (np.uint8, np.float32):
+                raise DataError(f"x_{part} is {x.dtype} {x.shape}, not {self.kind} samples", where=self.name)
+            if len(x) != len(y) or y.dtype != np.int64:
+                raise DataError(f"x_{part} has {len(x)} samples, y_{part} {len(y)} {y.dtype} labels", where=self.name)
+            if len(y) == 0 or y.min() < 0 or y.max() >= len(self.classes):
+                raise DataError(f"y_{part} is empty or outside 0..{len(self.classes) - 1}", where=self.name)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.x_train.shape[1:])
+
+    def training_only(self) -> TrainingData:
+        """The training arrays alone, each owning its memory, so that no reference leads to the test set."""
+        x, y = _owned(self.x_train), _owned(self.y_train)
+        return TrainingData(self.name, x, y, self.classes, self.kind, self.licence, self.source)
+
+    def test(self) -> Split:
+        """The test set. Only the final evaluation calls this, once."""
+        return Split(self.x_test, self.y_test, np.arange(len(self.y_test)))
+
+
+def split(data: Dataset | TrainingData, validation: float, seed: int) -> tuple[Split, Split]:
+    """Split the *training* set into training and validation samples, stratified by class; see :func:`held_out`.
+
+    Args:
+        validation: fraction of the training set that validates, 0 <= validation < 1; 0 gives an empty split.
+        seed: any integer; the same seed gives the same split on every machine.
+
+    Raises:
+        ConfigError: ``validation`` is out of range.
+        DataError: no class has two samples, so that none can be held out.
+    """
+    require(0.0 <= validation < 1.0, "train.validation", validation, "a fraction from 0 up to, not including, 1")
+    known = data.training_only() if isinstance(data, Dataset) else data
+    held = held_out(known.y, validation, seed)
+    if validation > 0 and not held.any():
+        raise DataError("no class has two samples, so none can validate", where=known.name, remedy="add samples")
+    kept, numbers = np.flatnonzero(~held), np.flatnonzero(held)
+    return Split(known.x[kept], known.y[kept], kept), Split(known.x[numbers], known.y[numbers], numbers)
+
+
+def held_out(y: Labels, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
+    """Which samples a seeded, stratified split holds out.
+
+    Of a class with n samples, ``floor(n * fraction + 1/2)`` are held out, at least 1 and at most n - 1 (none for
+    fraction 0); they are those with the smallest ``mix(derive(seed) + i * golden)``, a bijective hash of the index i.
+
+    Returns:
+        ``[N]`` bool.
+    """
+    held = np.zeros(len(y), dtype=bool)
+    if fraction == 0:
+        return held
+    start = np.uint32(rng.derive(seed, _SPLIT))
+    hashes = rng.mix(start + np.arange(len(y), dtype=np.uint32) * np.uint32(rng.GOLDEN))
+    for label in np.unique(y):
+        members = np.flatnonzero(y == label)
+        count = min(max(1, int(len(members) * fraction + 0.5)), len(members) - 1)
+        held[members[np.argsort(hashes[members])[:count]]] = True
+    return held
+
+
+def as_unit(x: Array) -> npt.NDArray[np.float32]:
+    """Samples as float32 in [0, 1]: uint8 divided by 255, float32 as it is."""
+    return x.astype(np.float32) / np.float32(255) if x.dtype == np.uint8 else np.asarray(x, dtype=np.float32)
+
+
+def _owned(array: Array) -> Array:
+    return array if array.base is None else array.copy()

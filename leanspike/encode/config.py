@@ -1,0 +1,34 @@
+"""Which encoder, and its settings."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from leanspike.core.records import require
+
+EncoderKind = Literal["direct", "rate", "latency", "delta"]
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Settings of an encoder.
+
+    Attributes:
+        kind: ``direct`` (the value as a constant current), ``rate`` (Bernoulli spikes), ``latency`` (one spike, the
+            earlier the larger) or ``delta`` (ON and OFF spikes of a series' changes).
+        gain: every value is first multiplied by it, > 0; rate and latency then clip to [0, 1].
+        threshold: in (0, 1]. latency: values below it never fire. delta: the change that makes a spike. direct and
+            rate do not use it.
+    """
+
+    kind: EncoderKind = "direct"
+    gain: float = 1.0
+    threshold: float = 0.1
+
+    def __post_init__(self) -> None:
+        kinds = ("direct", "rate", "latency", "delta")
+        require(self.kind in kinds, "encoder.kind", self.kind, f"one of {', '.join(kinds)}")
+        require(math.isfinite(self.gain) and self.gain > 0, "encoder.gain", self.gain, "a finite number above 0")
+        require(0 < self.threshold <= 1, "encoder.threshold", self.threshold, "a number above 0, at most 1")

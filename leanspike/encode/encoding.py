@@ -1,0 +1,81 @@
+"""One way in: values in [0, 1] become the input of a network, ``[T, B, ...]``.
+
+Every encoder but ``delta`` takes a sample's values as features, whatever they are: the T steps of a network are
+then not the time of a series. ``delta`` turns a series' own time into the network's.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from leanspike.core.errors import EncodingError
+from leanspike.core.records import require
+from leanspike.encode import delta, direct, latency, rate
+from leanspike.encode.config import EncoderConfig, EncoderKind
+
+SUITED_READOUTS: dict[EncoderKind, tuple[str, ...]] = {
+    "direct": direct.SUITED_READOUTS,
+    "rate": rate.SUITED_READOUTS,
+    "latency": latency.SUITED_READOUTS,
+    "delta": delta.SUITED_READOUTS,
+}
+
+
+def encode(x: Tensor, numbers: Tensor, config: EncoderConfig, timesteps: int, seed: int) -> Tensor:
+    """Encode a batch.
+
+    Args:
+        x: ``[B, ...]`` float32 in [0, 1].
+        numbers: ``[B]`` int64, each sample's number in its set; only ``rate`` uses them.
+        timesteps: T, 1 or more.
+        seed: of the rate encoder's draws.
+
+    Returns:
+        ``[T, B, *encoded_shape]`` float32: for ``direct`` a view with stride 0 in time, else spikes 0 or 1.
+
+    Raises:
+        EncodingError, ConfigError: as :func:`encoded_shape`.
+    """
+    encoded_shape(tuple(x.shape[1:]), config, timesteps)
+    if config.kind == "direct":
+        return direct.encode(x if config.gain == 1.0 else x * config.gain, timesteps)
+    if config.kind == "rate":
+        return rate.encode(x, numbers, config.gain, timesteps, seed)
+    if config.kind == "latency":
+        return latency.encode(x, config.gain, config.threshold, timesteps)
+    return delta.encode(x, config.gain, config.threshold)
+
+
+def decode(encoded: Tensor, config: EncoderConfig) -> Tensor:
+    """The encoder's best guess of ``gain * x`` (clipped to [0, 1] for rate and latency), ``[B, ...]``."""
+    if config.kind == "direct":
+        return direct.decode(encoded)
+    if config.kind == "rate":
+        return rate.decode(encoded)
+    if config.kind == "latency":
+        return latency.decode(encoded)
+    return delta.decode(encoded, config.threshold)
+
+
+def encoded_shape(shape: tuple[int, ...], config: EncoderConfig, timesteps: int) -> tuple[int, ...]:
+    """Shape of one encoded step of a sample of ``shape``; call it before training to fail early.
+
+    Raises:
+        ConfigError: T is below 1.
+        EncodingError: the encoder does not suit such samples or this T.
+    """
+    require(timesteps >= 1, "timesteps", timesteps, "a whole number of 1 or more")
+    if config.kind == "latency" and timesteps < latency.MIN_TIMESTEPS:
+        raise EncodingError("latency coding tells values apart by time", where="timesteps=1", remedy="take 2 or more")
+    if config.kind != "delta":
+        return shape
+    if len(shape) != 2:
+        what = (
+            f"delta coding needs a series [channels, length]; samples of shape {list(shape)} have no time of their own"
+        )
+        raise EncodingError(what, where="encoder.kind=delta", remedy="direct, rate and latency suit images and vectors")
+    channels, length = shape
+    if timesteps != length:
+        what = f"delta coding gives a series of {length} values {length} time steps"
+        raise EncodingError(what, where=f"timesteps={timesteps}", remedy=f"set timesteps to {length}")
+    return (2 * channels,)
