@@ -1,1 +1,22 @@
+"""Training and evaluation: configuration, losses, the loop, checkpoints."""
 
+from leanspike.train.config import RunConfig, TrainConfig
+from leanspike.train.evaluate import Evaluation, evaluate
+from leanspike.train.loop import TrainResult, fit, load_network, make_fabric
+from leanspike.train.progress import Bar, EpochRecord, Lines, Progress, for_terminal
+
+__all__ = [
+    "Bar",
+    "EpochRecord",
+    "Evaluation",
+    "Lines",
+    "Progress",
+    "RunConfig",
+    "TrainConfig",
+    "TrainResult",
+    "evaluate",
+    "fit",
+    "for_terminal",
+    "load_network",
+    "make_fabric",
+]

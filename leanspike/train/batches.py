@@ -1,0 +1,125 @@
+"""Batches sliced from one array in memory, in an order and with an augmentation that are functions of (seed, epoch).
+
+Nothing random is carried from step to step, so training can be cut off and taken up again anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from leanspike.core.records import require
+from leanspike.core.rng import derive
+from leanspike.data import Split
+from leanspike.train.config import TrainConfig
+
+
+class Draw(IntEnum):
+    """What a derived seed is for: independent random numbers for every purpose."""
+
+    ORDER = 101
+    AUGMENT = 102
+    ENCODE_TRAINING = 103
+    ENCODE_EVALUATION = 104
+    LAYERS = 105
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A split on the device.
+
+    Attributes:
+        x: ``[N, ...]`` uint8 or float32.
+        y, numbers: ``[N]`` int64, labels and stream numbers of the rate encoder.
+    """
+
+    x: Tensor
+    y: Tensor
+    numbers: Tensor
+
+    @staticmethod
+    def of(split: Split, device: torch.device) -> Samples:
+        """The split's arrays, not copied where the device is the CPU."""
+        return Samples(*(torch.from_numpy(part).to(device) for part in (split.x, split.y, split.numbers)))
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, chosen: Tensor) -> Samples:
+        """The samples with these indices."""
+        return Samples(*(part.index_select(0, chosen) for part in (self.x, self.y, self.numbers)))
+
+
+def scaled(x: Tensor) -> Tensor:
+    """uint8 as float32 in [0, 1]; float32 as it is."""
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """The order of one epoch and what is done to each sample; all tensors are in the order of the epoch."""
+
+    order: Tensor
+    shift: Tensor | None
+    flip: Tensor | None
+    config: TrainConfig
+
+    @staticmethod
+    def draw(samples: Samples, config: TrainConfig, seed: int, epoch: int) -> Epoch:
+        """Draw an epoch; the same on every process and machine."""
+        count, device = len(samples), samples.x.device
+        draws = torch.Generator().manual_seed(derive(seed, Draw.ORDER, epoch))
+        order = torch.randperm(count, generator=draws).to(device)
+        images = samples.x.dim() == 4
+        require(images or not config.augment_shift, "train.augment_shift", config.augment_shift, "0: no images")
+        require(images or not config.augment_flip, "train.augment_flip", config.augment_flip, "false: no images")
+        draws = torch.Generator().manual_seed(derive(seed, Draw.AUGMENT, epoch))
+        width = 2 * config.augment_shift + 1
+        shift = torch.randint(width, (2, count), generator=draws).to(device) if config.augment_shift else None
+        flip = (torch.rand(count, generator=draws) < 0.5).to(device) if config.augment_flip else None
+        return Epoch(order, shift, flip, config)
+
+    def steps(self, processes: int) -> int:
+        """Batches in the epoch; a last one with fewer samples than processes is left out."""
+        whole, rest = divmod(len(self.order), self.config.batch_size)
+        return whole + (rest >= processes)
+
+    def size(self, step: int) -> int:
+        """Samples in the batch of this step, over all processes together."""
+        return min(self.config.batch_size, len(self.order) - step * self.config.batch_size)
+
+    def pieces(self, samples: Samples, step: int, rank: int, processes: int, limit: int) -> Iterator[Samples]:
+        """This process's share of a batch, cut into pieces of at most ``limit`` samples."""
+        start = step * self.config.batch_size
+        share = slice(start + rank, start + self.size(step), processes)
+        order = torch.split(self.order[share], limit)
+        shift = torch.split(self.shift[:, share], limit, dim=1) if self.shift is not None else [None] * len(order)
+        flip = torch.split(self.flip[share], limit) if self.flip is not None else [None] * len(order)
+        for piece, piece_shift, piece_flip in zip(order, shift, flip, strict=True):
+            taken = samples.take(piece)
+            yield Samples(
+                augmented(taken.x, self.config.augment_shift, piece_shift, piece_flip), taken.y, taken.numbers
+            )
+
+
+def augmented(x: Tensor, border: int, shift: Tensor | None, flip: Tensor | None) -> Tensor:
+    """Mirrored and shifted images, zeros moving in.
+
+    Args:
+        x: ``[B, C, H, W]``; anything where neither ``shift`` nor ``flip`` is given.
+        border: zeros put around the image.
+        shift: ``[2, B]`` top left corner, 0..2 border, of the window that is cut out again.
+        flip: ``[B]`` bool.
+    """
+    if flip is not None:
+        x = torch.where(flip[:, None, None, None], x.flip(-1), x)
+    if shift is not None:
+        height, width = x.shape[-2:]
+        windows = pad(x, (border,) * 4).unfold(2, height, 1).unfold(3, width, 1)
+        x = windows[torch.arange(len(x), device=x.device), :, shift[0], shift[1]]
+    return x

@@ -1,0 +1,69 @@
+r"""Losses on what the output layer does, with y the labels and CE the softmax cross-entropy (mean over the batch).
+
+    count     CE(sum_t s[t], y)                          s: output spikes
+    membrane  CE(readout(u), y)                          u: output potential; last, max or mean over t, mean by default
+    tet       (1 - lambda) mean_t CE(u[t], y) + lambda mean((u - phi)^2)
+                                                         phi: threshold; Deng et al. 2022, arXiv:2202.11946, eq. 10-12
+    penalty   weight * mean_l (r_l - target_l)^2         r_l: mean rate of spiking layer l, spikes a neuron and step;
+                                                         cf. Zenke & Vogels 2021, Neural Computation 33:899
+
+Label smoothing e replaces the one-hot target by (1 - e) onehot + e/K (Szegedy et al. 2016, arXiv:1512.00567).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from leanspike.core.errors import ConfigError
+from leanspike.nn import Output, readout
+from leanspike.train.config import RunConfig
+
+
+def classification(output: Output, labels: Tensor, kind: str, config: RunConfig) -> Tensor:
+    """The configured loss as a scalar, a mean over the batch.
+
+    Args:
+        output: of the network, ``[T, B, K]`` within.
+        labels: ``[B]`` int64.
+        kind: the network's readout.
+    """
+    train = config.train
+    if train.loss == "tet":
+        return tet(output.potential, labels, config.neuron.threshold, train.tet_lambda, train.label_smoothing)
+    if train.loss == "count":
+        logits = readout(output, "count")
+    else:
+        logits = readout(output, kind if kind.startswith("membrane") else "membrane_mean")
+    return cross_entropy(logits, labels, label_smoothing=train.label_smoothing)
+
+
+def tet(potential: Tensor, labels: Tensor, phi: float, weight: float, label_smoothing: float = 0.0) -> Tensor:
+    """Temporal efficient training: the cross-entropy at every step, and a pull of the potential towards ``phi``.
+
+    Args:
+        potential: ``[T, B, K]``.
+        labels: ``[B]`` int64.
+        weight: lambda.
+    """
+    steps = potential.shape[0]
+    entropy = cross_entropy(potential.flatten(0, 1), labels.repeat(steps), label_smoothing=label_smoothing)
+    return (1 - weight) * entropy + weight * (potential - phi).square().mean()
+
+
+def targets(rates: Tensor, target_rates: tuple[float, ...]) -> Tensor:
+    """The target rate of every layer, ``[L]`` like ``rates``.
+
+    Raises:
+        ConfigError: the number of targets is neither 0, 1 nor the number of spiking layers.
+    """
+    layers = rates.numel()
+    if len(target_rates) not in (0, 1, layers):
+        what = f"{len(target_rates)} targets for {layers} spiking layers"
+        raise ConfigError(what, where="train.target_rates", remedy=f"give 1 or {layers} rates")
+    return rates.new_tensor(target_rates or (0.0,)).expand(layers)
+
+
+def rate_penalty(rates: Tensor, target_rates: tuple[float, ...]) -> Tensor:
+    """Mean over layers of the squared distance to the target rate; ``rates`` is ``[L]``."""
+    return (rates - targets(rates, target_rates)).square().mean()
