@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
+from leanspike.nn.gather import DENSE_ABOVE, dense_lif
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.spikes import Spikes, pack
@@ -31,14 +32,18 @@ class Network(nn.Module):
     Args:
         layers: synapses, norms, neurons, pools, dropout, in the order of the data.
         readout: see :mod:`leanspike.nn.readout`.
+        recompute: keep only packed spikes for backward where the kernels can, and compute potentials again.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], readout: ReadoutName = "count") -> None:
+    def __init__(
+        self, layers: Sequence[nn.Module], readout: ReadoutName = "count", recompute: bool = False
+    ) -> None:
         super().__init__()
         if not layers or not isinstance(layers[-1], LIF | LeakyIntegrator):
             raise ValueError("the last layer of a network must be LIF or LeakyIntegrator neurons")
         self.layers = nn.ModuleList(layers)
         self.readout: ReadoutName = readout
+        self.recompute = recompute
 
     @property
     def mixes_samples(self) -> bool:
@@ -56,8 +61,15 @@ class Network(nn.Module):
         activity: Tensor | Spikes = self._entrance(x)
         potential: Tensor | None = None
         last = len(self.layers) - 1
+        fused = False
         for i, layer in enumerate(self.layers):
-            if isinstance(layer, LIF):
+            if fused:
+                fused = False
+            elif i < last and _fusible(activity, layer, self.layers[i + 1]):
+                activity, potential = self._fused(activity, layer, self.layers[i + 1], i + 1 == last)
+                hidden.append(activity)
+                fused = True
+            elif isinstance(layer, LIF):
                 activity, potential, _ = layer(activity, pack=i < last)
                 hidden.append(activity)
             elif isinstance(layer, LeakyIntegrator):
@@ -67,6 +79,11 @@ class Network(nn.Module):
         assert potential is not None
         spikes = activity.dense() if isinstance(self.layers[last], LIF) and isinstance(activity, Spikes) else None
         return Output(spikes, potential, tuple(hidden))
+
+    def _fused(self, x: Spikes, synapse: Linear, neurons: LIF, output: bool) -> tuple[Spikes, Tensor | None]:
+        beta, threshold = neurons.parameters_for((synapse.out_features,))
+        weight = synapse.scaled(x)
+        return dense_lif(x, weight, synapse.bias, beta, threshold, neurons.config, output, self.recompute)
 
     def trace(self, x: Tensor | Spikes) -> list[tuple[Tensor, Tensor]]:
         """Spikes and potentials ``[T, B, ...]`` of every spiking layer, without gradient."""
@@ -115,6 +132,17 @@ class Network(nn.Module):
             return packed
         binary = not x.is_cuda and bool(((x == 0) | (x == 1)).all())
         return Spikes.of(x) if binary else x
+
+
+def _fusible(activity: Tensor | Spikes, synapse: nn.Module, neurons: nn.Module) -> bool:
+    return (
+        isinstance(activity, Spikes)
+        and activity.bits is not None
+        and isinstance(synapse, Linear)
+        and isinstance(neurons, LIF)
+        and neurons.config.refractory == 0
+        and activity.density <= DENSE_ABOVE
+    )
 
 
 def _reached(activity: Tensor | Spikes, layer: Linear | Conv2d) -> float:

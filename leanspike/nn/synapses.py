@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from leanspike.nn.gather import conv_spikes, linear_spikes
+from leanspike.nn.gather import conv_spikes, dense_product, linear_spikes
 from leanspike.nn.spikes import Spikes
 
 
@@ -40,14 +40,18 @@ class Linear(nn.Module):
         """Currents ``[T, B, out]`` of analogue input or of spikes."""
         if isinstance(x, Spikes):
             if x.bits is not None:
-                return linear_spikes(x, self.weight * x.gain if x.gain != 1.0 else self.weight, self.bias)
+                return linear_spikes(x, self.scaled(x), self.bias)
             x = x.dense()
         if constant_in_time(x):
             return self._product(x[0]).expand(x.shape[0], -1, -1)
         return self._product(x)
 
+    def scaled(self, x: Spikes) -> Tensor:
+        """The weights as ``x`` sees them: multiplied with its gain."""
+        return self.weight if x.gain == 1.0 else self.weight * x.gain
+
     def _product(self, x: Tensor) -> Tensor:
-        return F.linear(x, self.weight.t(), self.bias)
+        return dense_product(x, self.weight, self.bias)
 
 
 class Conv2d(nn.Module):

@@ -1,0 +1,98 @@
+/* C[m, n] = A[m, k] B[k, n] (+ bias[n]), any strides, float32: packed panels and a register tile, after
+   Goto & van de Geijn 2008 and BLIS (Van Zee & van de Geijn 2015). Here because the BLAS that torch ships keeps to
+   AVX2 on AMD processors and leaves half of an AVX-512 core unused. */
+#ifndef LEANSPIKE_GEMM_H
+#define LEANSPIKE_GEMM_H
+
+#include "vec.h"
+
+#if defined(__AVX512F__)
+#define MR 14
+#elif defined(__AVX2__)
+#define MR 6
+#else
+#define MR 4
+#endif
+#define NV 2
+#define NR (NV * VF)
+#define KC 384
+#define MC (MR * 14)
+#define NC 2048
+
+typedef struct {
+    int64_t m, n, k;
+    const float *a;
+    int64_t a_row, a_column;
+    const float *b;
+    int64_t b_row, b_column;
+    const float *bias;
+    float *c;
+    int64_t c_row, threads;
+} gemm_args;
+
+/* k panels of `width` values from `lead` rows, zero-filled: out[p * width + i] = x[i * lead + p * depth]. */
+static void pack_panel(const float *x, int64_t lead, int64_t depth, int64_t live, int64_t width, int64_t k, float *out) {
+    if (live == width && lead == 1)
+        for (int64_t p = 0; p < k; p++) memcpy(out + p * width, x + p * depth, (size_t)width * 4);
+    else if (live == width && depth == 1)
+        for (int64_t p0 = 0; p0 < k; p0 += 16)
+            for (int64_t i = 0; i < width; i++)
+                for (int64_t p = p0; p < MIN(k, p0 + 16); p++) out[p * width + i] = x[i * lead + p];
+    else
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t i = 0; i < width; i++) out[p * width + i] = i < live ? x[i * lead + p * depth] : 0.0f;
+}
+
+static inline void tile(const float *restrict a, const float *restrict b, int64_t k, float *restrict c, int64_t c_row,
+                        int64_t rows, int64_t columns, const float *bias, int first) {
+    vf sum[MR][NV];
+    UNROLL for (int i = 0; i < MR; i++) UNROLL for (int j = 0; j < NV; j++) sum[i][j] = vset(0);
+    for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
+        vf b0 = vload(b), b1 = vload(b + VF);
+        UNROLL for (int i = 0; i < MR; i++) {
+            vf x = vset(a[i]);
+            sum[i][0] = vfma(x, b0, sum[i][0]);
+            sum[i][1] = vfma(x, b1, sum[i][1]);
+        }
+    }
+    float block[MR * NR];
+    UNROLL for (int i = 0; i < MR; i++) UNROLL for (int j = 0; j < NV; j++) vstore(block + i * NR + j * VF, sum[i][j]);
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++)
+            c[i * c_row + j] = (first ? (bias ? bias[j] : 0.0f) : c[i * c_row + j]) + block[i * NR + j];
+}
+
+EXPORT void leanspike_gemm(const gemm_args *g) {
+    int64_t blocks = (g->m + MC - 1) / MC;
+    blocks = (blocks + g->threads - 1) / g->threads * g->threads;
+    int64_t mc = ((g->m + blocks - 1) / blocks + MR - 1) / MR * MR;
+    int64_t nc_most = MIN(NC, (g->n + NR - 1) / NR * NR);
+    float *b_pack = aligned_alloc(64, (size_t)(KC * nc_most) * 4);
+#pragma omp parallel num_threads(g->threads)
+    {
+        float *a_pack = aligned_alloc(64, (size_t)(KC * (mc + MR) * 4 + 63) / 64 * 64);
+        for (int64_t j0 = 0; j0 < g->n; j0 += NC)
+            for (int64_t p0 = 0; p0 < g->k; p0 += KC) {
+                int64_t nc = MIN(NC, g->n - j0), kc = MIN(KC, g->k - p0);
+#pragma omp for schedule(static)
+                for (int64_t j = 0; j < nc; j += NR)
+                    pack_panel(g->b + (j0 + j) * g->b_column + p0 * g->b_row, g->b_column, g->b_row, MIN(NR, nc - j), NR,
+                               kc, b_pack + j * kc);
+#pragma omp for schedule(dynamic, 1)
+                for (int64_t i0 = 0; i0 < g->m; i0 += mc) {
+                    int64_t rows = MIN(mc, g->m - i0);
+                    for (int64_t i = 0; i < rows; i += MR)
+                        pack_panel(g->a + (i0 + i) * g->a_row + p0 * g->a_column, g->a_row, g->a_column,
+                                   MIN(MR, rows - i), MR, kc, a_pack + i * kc);
+                    for (int64_t j = 0; j < nc; j += NR)
+                        for (int64_t i = 0; i < rows; i += MR)
+                            tile(a_pack + i * kc, b_pack + j * kc, kc, g->c + (i0 + i) * g->c_row + j0 + j, g->c_row,
+                                 MIN(MR, rows - i), MIN(NR, nc - j), g->bias ? g->bias + j0 + j : NULL, p0 == 0);
+                }
+            }
+        free(a_pack);
+    }
+    free(b_pack);
+}
+
+#endif

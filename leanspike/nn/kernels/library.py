@@ -1,0 +1,56 @@
+"""Find and load the C kernels for this processor, sharing torch's OpenMP threads."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+HERE = Path(__file__).parent
+LEVELS = ("plain", "avx2", "avx512")
+_CHOICE = "LEANSPIKE_KERNELS"
+
+
+@functools.cache
+def load() -> ctypes.CDLL | None:
+    """The library for the best instruction set here, or None where none was built.
+
+    ``LEANSPIKE_KERNELS`` may name a lower level (plain, avx2, avx512) or ``off`` (the torch path).
+    """
+    wanted = os.environ.get(_CHOICE, "")
+    if wanted == "off" or not (HERE / "kernels_plain.so").exists() or not _share_openmp():
+        return None
+    plain = ctypes.CDLL(str(HERE / "kernels_plain.so"))
+    best = plain.leanspike_level()
+    if wanted:
+        if wanted not in LEVELS or LEVELS.index(wanted) > best:
+            raise ValueError(f"{_CHOICE}={wanted}: this processor runs {', '.join(LEVELS[: best + 1])}; or say off")
+        best = LEVELS.index(wanted)
+    return plain if best == 0 else ctypes.CDLL(str(HERE / f"kernels_{LEVELS[best]}.so"))
+
+
+def describe() -> str:
+    """One line: which kernels serve in this process."""
+    library = load()
+    if library is None:
+        return "pure torch path (no C kernels)"
+    return f"C kernels, {Path(library._name).stem.removeprefix('kernels_')}"
+
+
+def _share_openmp() -> bool:
+    """Make the OpenMP runtime that torch loaded visible to the kernels; False if there is none."""
+    if not sys.platform.startswith("linux"):
+        return True
+    beside = Path(torch.__file__).parent.parent / "torch.libs"
+    candidates = [*(Path(torch.__file__).parent / "lib").glob("libgomp*.so*"), *beside.glob("libgomp*.so*")]
+    for candidate in (*map(str, candidates), "libgomp.so.1"):
+        try:
+            ctypes.CDLL(candidate, mode=ctypes.RTLD_GLOBAL)
+        except OSError:
+            continue
+        return True
+    return False
