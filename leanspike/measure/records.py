@@ -102,6 +102,7 @@ class Study:
         created: when the study began, ISO 8601, UTC.
         leanspike: version that wrote the file.
         planned: how many trials the study is to have, ``None`` where that is open.
+        classes: names of the classes in order; empty: they are numbered.
     """
 
     dataset: str
@@ -114,6 +115,7 @@ class Study:
     created: str = ""
     leanspike: str = ""
     planned: int | None = None
+    classes: tuple[str, ...] = ()
 
 
 def document(study: Study) -> dict[str, Any]:

@@ -1,0 +1,47 @@
+"""``leanspike report DIR``: (re)build the page from what the folder holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+EXAMPLE = "example:\n  leanspike report runs/digits        writes runs/digits/report.html and prints the table\n"
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command's parser."""
+    parser = commands.add_parser(
+        "report",
+        help="(re)build the page from what a study's folder holds",
+        description="Build report.html, one self-contained page, from the results.json of a study, finished or not.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="the study's folder, which holds results.json")
+    parser.add_argument("--json", action="store_true", help="print the page's path and the finding as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the page, print the table and where the page is."""
+    from leanspike.measure.records import load
+    from leanspike.report import build
+    from leanspike.report.finding import find
+    from leanspike.report.overview import survey
+    from leanspike.report.tables import text
+
+    study = load(args.folder)
+    overview = survey(study)
+    path = build(args.folder)
+    finding = find(overview).sentence
+    if args.json:
+        facts = {"report": str(path), "trials": len(study.trials), "planned": study.planned, "finding": finding}
+        print(json.dumps(facts, ensure_ascii=False))
+        return 0
+    print(text(study), end="")
+    print(finding)
+    if overview.missing:
+        print(overview.missing)
+    print(f"report: {path}")
+    return 0
