@@ -100,6 +100,7 @@ def download(file: RemoteFile, folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(part):
             if target.is_file():  # another process fetched it while this one waited
+                part.unlink(missing_ok=True)
                 return target
             _fetch(file, part, target)
             _verify_or_remove(file, part)
@@ -123,6 +124,8 @@ def _fetch(file: RemoteFile, part: Path, target: Path) -> None:
             return
         except _Interrupted as error:
             failures.append(f"{address} ({error})")
+    if part.stat().st_size == 0:
+        part.unlink()
     what = f"is not here and cannot be fetched from {' or '.join(failures) or 'anywhere'}"
     remedy = f"get it elsewhere, check that its {file.checksum.replace(':', ' is ')}, and put it at {target}"
     raise DataError(what, where=file.name, remedy=remedy)
@@ -137,11 +140,12 @@ def _verify_or_remove(file: RemoteFile, part: Path) -> None:
 
 
 def _receive(address: str, part: Path, advance: Advance) -> None:
-    have = part.stat().st_size if part.exists() else 0
+    have = part.stat().st_size
     request = urllib.request.Request(address, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 416 and have:
             return  # nothing follows what is there: the checksum decides
         raise _Interrupted(f"HTTP {error.code} {error.reason}") from error
@@ -167,8 +171,8 @@ def _read(response: http.client.HTTPResponse) -> bytes:
 
 @contextlib.contextmanager
 def _alone(part: Path) -> Iterator[None]:
-    """Let one process at a time work on ``part`` (where the system has advisory locks)."""
-    with part.with_name(part.name + ".lock").open("w") as stream:
+    """Let one process at a time work on ``part``, which is created (where the system has advisory locks)."""
+    with part.open("ab") as stream:
         if sys.platform != "win32":
             import fcntl
 

@@ -10,6 +10,7 @@ then        the values, last dimension fastest
 from __future__ import annotations
 
 import gzip
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -39,11 +40,12 @@ def read(path: Path, dimensions: int) -> U8:
         what = f"is not an idx{dimensions} file of unsigned bytes: it starts {content[:4].hex()}, not {expected.hex()}"
         raise DataError(what, where=path, remedy="check which file this is")
     header = 4 + 4 * dimensions
-    sizes = np.frombuffer(content[4 : header - len(content[4:header]) % 4], ">u4").astype(np.int64)
-    count = int(np.prod(sizes)) if len(sizes) == dimensions else 0
-    if len(content) != header + count or len(sizes) < dimensions:
-        shape = " x ".join(map(str, sizes))
-        what = f"says {shape} = {count:,} bytes but holds {max(len(content) - header, 0):,}"
+    if len(content) < header:
+        what = f"ends inside its header, after {len(content)} bytes"
+        raise DataError(what, where=path, remedy="fetch or copy it again")
+    sizes = np.frombuffer(content[4:header], ">u4").tolist()
+    if len(content) - header != math.prod(sizes):
+        what = f"says {' x '.join(map(str, sizes))} = {math.prod(sizes):,} bytes but holds {len(content) - header:,}"
         raise DataError(what, where=path, remedy="fetch or copy it again")
     return np.frombuffer(content, np.uint8, offset=header).reshape(sizes).copy()
 

@@ -136,9 +136,8 @@ def _labels(y: npt.ArrayLike, x: Array, part: str, where: object) -> Array:
 
 def _scaled(x: Array, low: Array, high: Array) -> npt.NDArray[np.float32]:
     start, span = low.astype(np.float64), high.astype(np.float64) - low.astype(np.float64)
-    unit: npt.NDArray[Any] = (x - start) / np.where(span == 0, np.inf, span)
-    scaled: npt.NDArray[np.float32] = np.clip(unit, 0.0, 1.0).astype(np.float32)
-    return scaled
+    unit: npt.NDArray[np.float64] = (np.clip(x, low, high) - start) / np.where(span == 0, np.inf, span)
+    return unit.astype(np.float32)
 
 
 def _name(label: Any) -> str:

@@ -39,7 +39,7 @@ def _read(path: Path, key: str) -> Array:
             return array
     except (zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"is not an .npz file or is damaged ({error})", where=path, remedy="save it again") from error
-    except ValueError as error:
+    except (ValueError, MemoryError) as error:
         if "pickle" not in str(error):
             raise DataError(f"array {key} is damaged ({error})", where=path, remedy="save it again") from error
         what = f"{key} holds Python objects, which only unpickling could load, and that can run foreign code"
