@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from leanspike.measure.records import TrialRecord
 from leanspike.report import plots
@@ -32,17 +33,17 @@ def _anytime(overview: Overview) -> Plot | None:
         for i, (group, (t, accuracy)) in enumerate(drawn):
             axis.plot(t, 100 * accuracy, color=SERIES[i], ls=DASHES[i], label=overview.short(group))
             axis.plot(t[-1], 100 * accuracy[-1], marker=MARKERS[i], color=SERIES[i])
-        _zoom(axis, [accuracy for _, (_, accuracy) in drawn])
+        cut = _zoom(axis, [accuracy for _, (_, accuracy) in drawn])
         axis.set_xlabel("stopped after step t")
-        axis.xaxis.set_major_locator(plots.MaxNLocator(6, integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axis.set_ylabel("test accuracy (%)")
         plots.key(axis, columns=4)
         told = "; ".join(
             f"{overview.short(group)}: {percent(float(a[0]))} after 1 step, {percent(float(a[-1]))} after {len(t)}"
             for group, (t, a) in drawn
         )
-        note = "Each network, trained for its own T, read out after every step. Points below the axis are cut off."
-        return plots.finish(figure, "anytime", "Anytime accuracy", note, told)
+        note = "Each network, trained for its own T, read out after every step."
+        return plots.finish(figure, "anytime", "Anytime accuracy", note + cut, told)
 
 
 def _exits(overview: Overview) -> Plot | None:
@@ -52,22 +53,31 @@ def _exits(overview: Overview) -> Plot | None:
     with plots.style():
         figure, (axis,) = plots.canvas()
         for i, (group, (steps, accuracy)) in enumerate(drawn):
-            axis.plot(steps, 100 * accuracy, color=SERIES[i], ls=DASHES[i], marker=MARKERS[i], ms=3.5, label=overview.short(group))
-        _zoom(axis, [accuracy for _, (_, accuracy) in drawn])
+            axis.plot(
+                steps,
+                100 * accuracy,
+                color=SERIES[i],
+                ls=DASHES[i],
+                marker=MARKERS[i],
+                ms=3.5,
+                label=overview.short(group),
+            )
+        cut = _zoom(axis, [accuracy for _, (_, accuracy) in drawn])
         axis.set_xlabel("mean steps used")
         axis.set_ylabel("test accuracy (%)")
         plots.cost_axis(axis, "x", [float(value) for _, (steps, _) in drawn for value in steps])
         plots.key(axis, columns=4)
         told = "; ".join(f"{overview.short(group)}: {_exit_told(*curve)}" for group, curve in drawn)
-        note = "Each point is one threshold: a sample stops at the first step whose softmax confidence reaches it (SEENN-I)."
-        return plots.finish(figure, "exits", "Confidence exit", f"{note} Points below the axis are cut off.", told)
+        note = "A point a threshold: a sample stops at the first step whose softmax confidence reaches it (SEENN-I)."
+        return plots.finish(figure, "exits", "Confidence exit", note + cut, told)
 
 
 def _exit_told(steps: Floats, accuracy: Floats) -> str:
     """The fewest mean steps that stay within 0.1 point of waiting for all of them."""
     enough = [i for i in range(len(steps)) if accuracy[i] >= accuracy[-1] - 0.001]
     i = min(enough, key=lambda index: float(steps[index]))
-    return f"{steps[i]:.2f} steps on average for {percent(float(accuracy[i]))}, all {steps[-1]:.2f} for {percent(float(accuracy[-1]))}"
+    stopped, whole = (f"{percent(float(accuracy[j]))} with {steps[j]:.2f} steps on average" for j in (i, -1))
+    return f"{stopped}; with the highest threshold {whole}"
 
 
 def _few(overview: Overview) -> Sequence[Group]:
@@ -81,9 +91,7 @@ def _few(overview: Overview) -> Sequence[Group]:
     return [groups[i] for i in picks]
 
 
-def _mean_curve(
-    group: Group, points: Callable[[TrialRecord], Curve | None]
-) -> tuple[Floats, Floats] | None:
+def _mean_curve(group: Group, points: Callable[[TrialRecord], Curve | None]) -> tuple[Floats, Floats] | None:
     """Point by point mean over the seeds whose curves have the same number of points as the first."""
     curves = [curve for trial in group.trials if (curve := points(trial)) is not None and len(curve[0])]
     same = [curve for curve in curves if len(curve[0]) == len(curves[0][0])]
@@ -101,10 +109,12 @@ def _exit_points(trial: TrialRecord) -> Curve | None:
     return (trial.exit_curve.mean_steps, trial.exit_curve.accuracy) if trial.exit_curve else None
 
 
-
-
-def _zoom(axis: Axes, curves: list[Floats]) -> None:
-    """Show where the curves live; the poor accuracies of the very first steps may fall below the axis."""
+def _zoom(axis: Axes, curves: list[Floats]) -> str:
+    """Show where the curves live, and say so if the poor accuracies of the very first steps fall below the axis."""
     best = 100 * max(float(accuracy.max()) for accuracy in curves)
     low = 100 * min(float(np.median(accuracy)) for accuracy in curves)
-    axis.set_ylim(max(0.0, low - 3 * (best - low) - 1), best + 0.06 * (best - low) + 0.2)
+    least = 100 * min(float(accuracy.min()) for accuracy in curves)
+    bottom = max(0.0, low - 3 * (best - low) - 1)
+    bottom, cut = (bottom, " Lower points are cut off.") if least < bottom - 3 else (min(bottom, least - 0.5), "")
+    axis.set_ylim(max(bottom, least - 0.1 * (best - least) - 0.2), best + 0.06 * (best - low) + 0.2)
+    return cut

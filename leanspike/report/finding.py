@@ -61,25 +61,31 @@ def _trade_off(groups: list[Group]) -> tuple[Group, str]:
     best = max(by_steps, key=lambda group: _mean(group).mean)
     chosen = next(group for group in by_steps if group is best or _no_worse(group, best))
     longest = max(groups, key=lambda group: group.timesteps)
-    reaches = f"{_name(chosen, groups)} reaches {interval(_mean(chosen))} ({plural(len(chosen.values('accuracy')), 'seed')})"
+    reaches = (
+        f"{_name(chosen, groups)} reaches {interval(_mean(chosen))} ({plural(len(chosen.values('accuracy')), 'seed')})"
+    )
     if chosen.timesteps == longest.timesteps == by_steps[0].timesteps:
         return chosen, f"{reaches}."
     if chosen is not best:
         gap = _gap(chosen, best)
         return chosen, (
             f"{reaches}, not measurably different from the best, {_name(best, groups)} ({percent(_mean(best).mean)}; "
-            f"difference {_span(gap)}), at {_costs(chosen, best)}."
+            f"difference {_span(gap)}), and needs {_costs(chosen, best)}."
         )
     if chosen is by_steps[0]:
-        tail = f", at {_costs(chosen, longest)}" if longest is not chosen else ""
-        return chosen, f"{reaches}: no larger T is more accurate. Against {_name(longest, groups)} it runs{tail}."
-    below = max((group for group in by_steps if group.timesteps < chosen.timesteps), key=lambda g: _mean(g).mean, default=None)
+        return chosen, (
+            f"{reaches}: no larger T is more accurate. Beside {_name(longest, groups)} "
+            f"({percent(_mean(longest).mean)}) it needs {_costs(chosen, longest)}."
+        )
+    below = max(
+        (group for group in by_steps if group.timesteps < chosen.timesteps), key=lambda g: _mean(g).mean, default=None
+    )
     if below is None:
         return chosen, f"{reaches}, the most accurate of {len(groups)} settings."
     gap = _gap(below, best)
     return chosen, (
         f"{reaches}, the most accurate; {_name(below, groups)} comes closest with fewer steps "
-        f"({percent(_mean(below).mean)}, difference {_span(gap)}), at {_costs(below, best)}."
+        f"({percent(_mean(below).mean)}, difference {_span(gap)}) and needs {_costs(below, best)}."
     )
 
 
@@ -139,8 +145,12 @@ def _facts(overview: Overview, group: Group) -> list[Fact]:
     ann = overview.ann_of(group)
     if ann is not None and ann.values("accuracy"):
         gap = _gap(group, ann)
-        bounds = f", 95 % interval {points(gap.lo)} to {points(gap.hi)}" if gap.lo is not None and gap.hi is not None else ""
-        facts.insert(1, Fact("Against the ANN", f"{points(gap.mean)} points", f"same size: {percent(_mean(ann).mean)}{bounds}"))
+        bounds = (
+            f", 95 % interval {points(gap.lo)} to {points(gap.hi)}" if gap.lo is not None and gap.hi is not None else ""
+        )
+        facts.insert(
+            1, Fact("Against the ANN", f"{points(gap.mean)} points", f"same size: {percent(_mean(ann).mean)}{bounds}")
+        )
     return facts
 
 

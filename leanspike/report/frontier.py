@@ -37,10 +37,14 @@ def _front(overview: Overview, key: str) -> Plot | None:
     with plots.style():
         figure, (axis,) = plots.canvas(300)
         order = sorted((i for i in range(len(x)) if on[i]), key=lambda i: x[i])
-        axis.step([x[i] for i in order], [y[i] for i in order], where="post", color=SERIES[0], lw=1.4, label="Pareto front")
+        axis.step(
+            [x[i] for i in order], [y[i] for i in order], where="post", color=SERIES[0], lw=1.4, label="Pareto front"
+        )
         for i, group in enumerate(groups):
             face = SERIES[0] if on[i] else PAPER
-            axis.plot(x[i], y[i], "s" if group.is_ann else "o", mfc=face, mec=SERIES[0] if on[i] else MUTED, mew=1.3, zorder=3)
+            axis.plot(
+                x[i], y[i], "s" if group.is_ann else "o", mfc=face, mec=SERIES[0] if on[i] else MUTED, mew=1.3, zorder=3
+            )
         axis.set_xlabel(label)
         axis.set_ylabel("test accuracy (%)")
         plots.cost_axis(axis, "x", x)
@@ -53,6 +57,6 @@ def _front(overview: Overview, key: str) -> Plot | None:
         rows = " Numbers are rows of the table." if overview.is_search else ""
         note = f"Filled: on the front, not beaten in both accuracy and cost by any other point. Means over seeds.{rows}"
         title = f"Accuracy against {label.partition(' (')[0].partition(' a sample')[0]}"
-        return plots.finish(figure, f"pareto-{key.replace('_', '-')}", title, note, f"On the front: {'; '.join(members)}")
-
-
+        return plots.finish(
+            figure, f"pareto-{key.replace('_', '-')}", title, note, f"On the front: {'; '.join(members)}"
+        )

@@ -20,7 +20,7 @@ from leanspike.report.finding import Finding, find
 from leanspike.report.formats import plural
 from leanspike.report.overview import Group, Overview, survey
 from leanspike.report.samples import sample_sets
-from leanspike.report.tables import Table, table
+from leanspike.report.tables import table
 
 FILE = "report.html"
 
@@ -69,13 +69,15 @@ def page(study: Study, folder: Path) -> str:
         fronts=frontier.fronts(overview),
         early=early.early(overview),
         rates=layers.rates(overview),
+        rate_table=layers.rate_table(overview),
         samples=sample_sets(overview, folder, study.classes),
         confusion=_confusion(finding.group, study.classes),
         table=table(overview),
         configuration=_pretty(study.configuration),
         versions=_versions(study),
     )
-    return re.sub(r"\n{2,}", "\n", content)
+    together = re.sub(r"(?<=[\d.]) (?=(?:%|µs|ms|s|points?)\b|%)", "\N{NO-BREAK SPACE}", content)
+    return re.sub(r"\n{2,}", "\n", together.replace("T = ", "T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"))
 
 
 def _facts_of(overview: Overview, finding: Finding) -> str:
@@ -119,7 +121,11 @@ def _worst(counts: npt.NDArray[np.int64], names: tuple[str, ...]) -> str:
     """The three most frequent mistakes, in words."""
     off = counts * (1 - np.eye(len(counts), dtype=np.int64))
     order = np.argsort(-off, axis=None, kind="stable")[:3]
-    told = [f"{names[i]} read as {names[j]} ({off[i, j]})" for i, j in (divmod(int(k), len(off)) for k in order) if off[i, j]]
+    told = [
+        f"{names[i]} read as {names[j]} ({off[i, j]})"
+        for i, j in (divmod(int(k), len(off)) for k in order)
+        if off[i, j]
+    ]
     return f"Most frequent mistakes: {', '.join(told)}." if told else "Not one mistake."
 
 

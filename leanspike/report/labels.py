@@ -9,7 +9,20 @@ from matplotlib.axes import Axes
 from leanspike.report.plots import INK
 
 Box = tuple[float, float, float, float]
-PLACES = ((6, 6), (6, -15), (-6, 6), (-6, -15), (9, -4), (-9, -4), (0, 12), (0, -22), (12, 18), (12, -28), (-12, 18), (-12, -28))
+PLACES = (
+    (6, 6),
+    (6, -15),
+    (-6, 6),
+    (-6, -15),
+    (9, -4),
+    (-9, -4),
+    (0, 12),
+    (0, -22),
+    (12, 18),
+    (12, -28),
+    (-12, 18),
+    (-12, -28),
+)
 HEIGHT, LETTER = 11.0, 6.2
 
 
@@ -41,7 +54,8 @@ def _box(px: float, py: float, dx: float, dy: float, text: str) -> Box:
 def _clash(box: Box, taken: Sequence[Box], edges: tuple[float, float]) -> float:
     """Overlapped area, plus what hangs over the left or right edge."""
     overlap = sum(
-        max(0.0, min(box[2], other[2]) - max(box[0], other[0])) * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
+        max(0.0, min(box[2], other[2]) - max(box[0], other[0]))
+        * max(0.0, min(box[3], other[3]) - max(box[1], other[1]))
         for other in taken
     )
     return overlap + HEIGHT * (max(0.0, edges[0] - box[0]) + max(0.0, box[2] - edges[1]))

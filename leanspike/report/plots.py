@@ -6,19 +6,20 @@ the light page, the dark page and print. Ids are prefixed by the figure's name, 
 
 from __future__ import annotations
 
+import contextlib
 import html
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from leanspike.report.formats import number
-
-WIDTH = 380.0
+WIDTH = 350.0
 INK, MUTED, GRID, PAPER = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04"
 SERIES = ("#0a0c01", "#0a0c02", "#0a0c03", "#0a0c04", "#0a0c05", "#0a0c06")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -26,7 +27,7 @@ DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (8, 3)), (0, (
 VARIABLES = {INK: "--ink", MUTED: "--muted", GRID: "--grid", PAPER: "--paper"} | {
     colour: f"--series-{i}" for i, colour in enumerate(SERIES, start=1)
 }
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "leanspike",
     "font.family": "DejaVu Sans",
@@ -86,9 +87,13 @@ def canvas(height: float = 270.0, rows: int = 1, ratios: tuple[float, ...] | Non
     return figure, [axis for (axis,) in axes]
 
 
-def style() -> mpl.rc_context:  # type: ignore[name-defined]
-    """The page's plot style, as a context."""
-    return mpl.rc_context(STYLE)
+@contextlib.contextmanager
+def style() -> Iterator[None]:
+    """The page's plot style, whatever the user's own matplotlib settings are."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
 
 
 def finish(figure: Figure, name: str, title: str, caption: str, numbers: str) -> Plot:
@@ -104,17 +109,19 @@ def inline(svg: str, name: str, title: str, numbers: str) -> str:
     head, body = body[: body.index(">")], body[body.index(">") + 1 :]
     box = re.search(r'viewBox="([^"]+)"', head)
     assert box is not None, "matplotlib writes a viewBox"
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
+    body = re.sub(r'<path d="[^"]*" style="fill: none"/>', "", body)
+    body = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", body)
     body = re.sub(r'<g id="[a-z_0-9]+">', "<g>", body, flags=re.IGNORECASE)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
     for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     body = re.sub(r"font: ([0-9.]+px) [^;\"]*", r"font-size: \1", body)
-    body = re.sub(r"\n\s*", "\n", body)
-    return (
-        f'<svg class="plot" viewBox="{box[1]}" role="img" aria-labelledby="{name}-title" aria-describedby="{name}-desc">'
-        f'\n<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-desc">{html.escape(numbers)}</desc>{body}'
-    )
+    body = re.sub(r"<g>\s*</g>|<defs>\s*</defs>", "", body)
+    body = re.sub(r" ?\n\s*", "\n", body)
+    names = f'aria-labelledby="{name}-title" aria-describedby="{name}-desc"'
+    told = f'<title id="{name}-title">{html.escape(title)}</title><desc id="{name}-desc">{html.escape(numbers)}</desc>'
+    return f'<svg class="plot" viewBox="{box[1]}" role="img" {names}>\n{told}{body}'
 
 
 def steps_axis(axis: Axes, steps: list[int]) -> None:
@@ -144,7 +151,7 @@ def cost_axis(axis: Axes, which: str, values: list[float]) -> None:
     else:
         axis.set(**{f"{which}lim": (0, max(values) * 1.12 or 1.0)})
         along.set_major_locator(MaxNLocator(5))
-    along.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    along.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
 def share_axis(axis: Axes) -> None:
@@ -152,11 +159,24 @@ def share_axis(axis: Axes) -> None:
     axis.yaxis.set_major_locator(MaxNLocator(6))
 
 
+def _tick(value: float) -> str:
+    """A round number as short as it goes: 5, 0.2, 10k."""
+    size, unit = next(((s, u) for s, u in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if abs(value) >= s), (1.0, ""))
+    return f"{value / size:g}{unit}"
+
+
 def key(axis: Axes, columns: int = 2) -> None:
     """The legend above the axes, where it covers no data; none for a single unnamed curve."""
     handles, labels = axis.get_legend_handles_labels()
     if handles:
         axis.legend(
-            handles, labels, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2,
-            handlelength=2.0, columnspacing=1.2, borderpad=0.1,
+            handles,
+            labels,
+            loc="lower left",
+            bbox_to_anchor=(0, 1.0),
+            ncols=columns,
+            borderaxespad=0.2,
+            handlelength=2.0,
+            columnspacing=1.2,
+            borderpad=0.1,
         )

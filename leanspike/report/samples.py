@@ -19,7 +19,7 @@ from leanspike.report import plots
 from leanspike.report.overview import Group, Overview
 from leanspike.report.plots import MUTED, SERIES, Plot
 
-SHOWN = 3
+SHOWN = 2
 Array = npt.NDArray[Any]
 
 
@@ -48,7 +48,7 @@ class SampleSet:
 
 def sample_sets(overview: Overview, folder: Path, classes: tuple[str, ...]) -> list[SampleSet]:
     """Samples of the first trial with details in every group, at most six groups."""
-    sets = []
+    sets: list[SampleSet] = []
     for group in overview.groups:
         trial = next((trial for trial in group.trials if trial.details), None)
         if trial is not None and trial.details is not None and len(sets) < len(SERIES):
@@ -70,12 +70,10 @@ def _read(path: Path, title: str, group: Group, classes: tuple[str, ...]) -> Sam
 
 
 def _choose(labels: Array, predictions: Array) -> list[int]:
-    """The first samples, the last of them exchanged for the first wrong one if all others are right."""
-    chosen = list(range(min(SHOWN, len(labels))))
-    wrong = np.flatnonzero(labels != predictions)
-    if len(wrong) and wrong[0] not in chosen:
-        chosen[-1] = int(wrong[0])
-    return chosen
+    """The first sample read rightly and the first read wrongly, filled up with the first ones there are."""
+    right, wrong = np.flatnonzero(labels == predictions), np.flatnonzero(labels != predictions)
+    wanted = [*right[:1].tolist(), *wrong[:1].tolist(), *range(len(labels))]
+    return list(dict.fromkeys(wanted))[:SHOWN]
 
 
 def _sample(arrays: dict[str, Array], s: int, name: str, title: str, classes: tuple[str, ...]) -> Sample:
@@ -115,7 +113,9 @@ def _plot(arrays: dict[str, Array], s: int, name: str, title: str, classes: tupl
             is_last = i == len(names) - 1
             if kind == "spikes":
                 _raster(axis, values, names[i])
-                told.append(f"{names[i]}: {int(values.sum())} spikes of {values.shape[1]} neurons in {len(values)} steps")
+                told.append(
+                    f"{names[i]}: {int(values.sum())} spikes of {values.shape[1]} neurons in {len(values)} steps"
+                )
             else:
                 _traces(axis, values, names[i], int(arrays["predictions"][s]) if is_last else None, classes)
             axis.set_xlim(0.4, len(values) + 0.6)
@@ -135,7 +135,7 @@ def _raster(axis: Axes, spikes: Array, name: str) -> None:
     gap = np.full(len(t), np.nan)
     x = np.stack([t + 1.0, t + 1.0, gap], axis=1).ravel()
     y = np.stack([neuron - 0.4, neuron + 0.4, gap], axis=1).ravel()
-    axis.plot(x, y, color=SERIES[0], lw=float(np.clip(60 / len(spikes), 1.2, 4.0)), solid_capstyle="butt")
+    axis.plot(x, y, color=SERIES[0], lw=float(np.clip(100 / len(spikes), 1.2, 9.0)), solid_capstyle="butt")
     axis.set_ylim(-0.8, spikes.shape[1] - 0.2)
     axis.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axis.set_ylabel("neuron")
@@ -145,12 +145,11 @@ def _raster(axis: Axes, spikes: Array, name: str) -> None:
 
 def _traces(axis: Axes, potential: Array, name: str, winner: int | None, classes: tuple[str, ...]) -> None:
     steps = np.arange(1, len(potential) + 1)
-    marker = "o" if len(potential) <= 10 else None
     for n in range(potential.shape[1]):
         is_winner = winner is not None and n == winner
         colour = SERIES[1] if is_winner else MUTED
         width, weight = (2.0, 1.0) if is_winner else (0.9, 0.65)
-        axis.plot(steps, potential[:, n], color=colour, lw=width, alpha=weight, marker=marker, ms=2.5, zorder=3 if is_winner else 2)
+        axis.plot(steps, potential[:, n], color=colour, lw=width, alpha=weight, zorder=3 if is_winner else 2)
     legend = f" (thick: {_class(winner, classes)}, the prediction)" if winner is not None else ""
     axis.set_title(f"{name}: membrane potential{legend}", loc="left", pad=3)
     axis.yaxis.set_major_locator(MaxNLocator(3))

@@ -13,7 +13,7 @@ from leanspike.measure.records import Study
 from leanspike.report.formats import NOT_MEASURED, interval, microseconds, number, percent, points, seconds
 from leanspike.report.overview import Group, Overview, survey
 
-DOES_NOT_APPLY = "–"
+DOES_NOT_APPLY = "\N{EN DASH}"
 SPIKING_ONLY = ("Spikes", "Sparsity")
 
 
@@ -52,7 +52,9 @@ def table(overview: Overview) -> Table:
     groups = overview.all_groups
     empty = [column for column in figures if all(column.cell(group) in _BLANK for group in groups)]
     columns = (*identity, *(column for column in figures if column not in empty))
-    rows = tuple(Row(group, _cells(columns, group), tuple(_cells(columns, one) for one in _ones(group))) for group in groups)
+    rows = tuple(
+        Row(group, _cells(columns, group), tuple(_cells(columns, one) for one in _ones(group))) for group in groups
+    )
     return Table(columns, rows, tuple(column.heading for column in empty))
 
 
@@ -92,12 +94,12 @@ def _ones(group: Group) -> list[Group]:
 
 
 def _identity(overview: Overview) -> list[Column]:
-    columns = [Column("Network", "kind and layer sizes", lambda group: group.model, is_text=True)]
-    if overview.is_search:
-        columns.insert(0, Column("#", "row, as in the plots", lambda group: str(group.number)))
+    columns = [Column("#", "row, as in the plots", lambda group: str(group.number))] if overview.is_search else []
+    if len({group.model for group in overview.groups}) != 1:
+        columns.append(Column("Network", "kind and layer sizes", lambda group: group.model, is_text=True))
     if len({group.encoder for group in overview.groups}) > 1:
         columns.append(Column("Encoder", "how inputs become spikes", lambda group: group.encoder, is_text=True))
-    columns.append(Column("T", "timesteps", lambda group: DOES_NOT_APPLY if group.is_ann else str(group.timesteps)))
+    columns.append(Column("T", "timesteps", lambda group: "ANN" if group.is_ann else str(group.timesteps)))
     for name in overview.varied:
         columns.append(Column(name, "setting of this trial", lambda group, name=name: _parameter(group, name)))  # type: ignore[misc]
     columns.append(Column("Seeds", "training runs, or the seed of one", _seeds))
@@ -108,7 +110,6 @@ def _figures(overview: Overview) -> list[Column]:
     columns = [
         Column("Accuracy", "test set; ± 95 % interval over seeds", lambda group: _accuracy(group)),
         Column("Against ANN", "percentage points to the same-size ANN", lambda group: _gap(overview, group)),
-        Column("Validation", "validation accuracy of the chosen epoch", lambda group: percent(group.middle("validation_accuracy"))),
         Column("Latency p50", "one sample, median", lambda group: microseconds(group.middle("latency_p50"))),
         Column("Latency p99", "one sample, 99th percentile", lambda group: microseconds(group.middle("latency_p99"))),
         Column("Spikes", "spikes a sample, all layers", lambda group: number(group.middle("spikes_per_sample"))),
@@ -118,6 +119,11 @@ def _figures(overview: Overview) -> list[Column]:
         Column("Parameters", "trained numbers", lambda group: number(group.middle("params"))),
         Column("Memory", "bytes as stored", lambda group: number(group.middle("memory_bytes"))),
         Column("Energy", "nanojoules a sample, by model", lambda group: number(group.middle("energy_nj"))),
+        Column(
+            "Validation",
+            "validation accuracy of the chosen epoch",
+            lambda group: percent(group.middle("validation_accuracy")),
+        ),
         Column("Training", "wall-clock time of one training", lambda group: seconds(group.middle("train_seconds"))),
     ]
     return [dataclasses.replace(column, cell=_applied(column)) for column in columns]

@@ -34,7 +34,9 @@ def _accuracy(overview: Overview) -> Plot | None:
                 values = group.values("accuracy")
                 if len(values) > 1:
                     spots = group.timesteps * np.linspace(0.95, 1.05, len(values))
-                    axis.plot(spots, 100 * np.array(values), ls="", marker="o", ms=3.2, mfc="none", mec=SERIES[i], mew=0.9)
+                    axis.plot(
+                        spots, 100 * np.array(values), ls="", marker="o", ms=3.2, mfc="none", mec=SERIES[i], mew=0.9
+                    )
             _line(axis, i, series, [100 * measured(group, "accuracy") for group in series], name)
         for ann in overview.anns:
             _reference(axis, ann, "accuracy", percent, 100)
@@ -42,7 +44,9 @@ def _accuracy(overview: Overview) -> Plot | None:
         plots.share_axis(axis)
         axis.set_ylabel("test accuracy (%)")
         plots.key(axis, columns=1)
-        told = "; ".join(f"{group.label}: {_told(group)}" for group in (*groups, *overview.anns) if group.values("accuracy"))
+        told = "; ".join(
+            f"{group.label}: {_told(group)}" for group in (*groups, *overview.anns) if group.values("accuracy")
+        )
         many = max(len(group.values("accuracy")) for group in groups) > 1
         bars = "Mean over seeds, bar: its 95 % interval (Student's t); rings: single seeds." if many else ""
         single = "" if many else "One seed; bar: 95 % Wilson interval of the test sample."
@@ -52,7 +56,13 @@ def _accuracy(overview: Overview) -> Plot | None:
 def _latency(overview: Overview) -> Plot | None:
     note = "Solid: median; dotted: 99th percentile; one sample at a time, after a warm-up. Mean over seeds."
     return _cost(
-        overview, "latency", "Latency against timesteps", "latency a sample (µs)", ("latency_p50", "latency_p99"), microseconds, note
+        overview,
+        "latency",
+        "Latency against timesteps",
+        "latency a sample (µs)",
+        ("latency_p50", "latency_p99"),
+        microseconds,
+        note,
     )
 
 
@@ -69,7 +79,13 @@ def _operations(overview: Overview) -> Plot | None:
         "a MAC costs more than an AC, so compare kinds with care."
     )
     return _cost(
-        overview, "operations", "Synaptic operations against timesteps", "operations a sample", ("acs", "macs"), number, note
+        overview,
+        "operations",
+        "Synaptic operations against timesteps",
+        "operations a sample",
+        ("acs", "macs"),
+        number,
+        note,
     )
 
 
@@ -87,7 +103,7 @@ def _cost(
     if not groups:
         return None
     short = {"latency_p50": "p50", "latency_p99": "p99", "acs": "AC", "macs": "MAC", "spikes_per_sample": "spikes"}
-    references = [(ann, key) for ann in overview.anns for key in keys if ann.middle(key)]
+    references = [(ann, key) for ann in overview.anns for key in keys if ann.middle(key) and key != "latency_p99"]
     values = [value for group in groups for key in keys for value in group.values(key) if value > 0]
     values += [measured(ann, key) for ann, key in references]
     with plots.style():
@@ -119,8 +135,15 @@ def _named(overview: Overview) -> list[tuple[str, list[Group]]]:
 def _line(axis: Axes, i: int, groups: list[Group], y: list[float], name: str, *, dotted: bool = False) -> None:
     face = PAPER if dotted else SERIES[i]
     axis.plot(
-        [group.timesteps for group in groups], y, color=SERIES[i], marker=MARKERS[i], mfc=face,
-        ls=DASHES[2] if dotted else "-", lw=1.3 if dotted else 1.8, label=name, zorder=3,
+        [group.timesteps for group in groups],
+        y,
+        color=SERIES[i],
+        marker=MARKERS[i],
+        mfc=face,
+        ls=DASHES[2] if dotted else "-",
+        lw=1.3 if dotted else 1.8,
+        label=name,
+        zorder=3,
     )
 
 
@@ -136,7 +159,9 @@ def _reference(axis: Axes, ann: Group, key: str, words: Callable[[float], str], 
     value = ann.middle(key)
     if value is not None:
         label = " ".join(part for part in ("ANN", what, words(value)) if part)
-        axis.axhline(scale * value, color=INK, lw=1.1, ls=(0, (2, 2)) if what in ("p99", "MAC") else (0, (7, 3)), label=label)
+        axis.axhline(
+            scale * value, color=INK, lw=1.1, ls=(0, (2, 2)) if what in ("p99", "MAC") else (0, (7, 3)), label=label
+        )
 
 
 def _told(group: Group) -> str:

@@ -21,8 +21,8 @@ def spiking_trial(folder: Path, t: int, seed: int, *, parameters: dict[str, obje
     digits = load_digits()
     images, labels = digits.images[-N:] / 16.0, digits.target[-N:].astype(np.int64)
     truth = np.eye(CLASSES)[labels]
-    evidence = np.cumsum(truth * 2.3 + random.normal(0, 1.9, (t, N, CLASSES)), axis=0)
-    blur = random.normal(0, 0.55, (N, CLASSES)) * np.arange(1, t + 1)[:, None, None]
+    evidence = np.cumsum(truth * 2.3 + random.normal(0, 1.0, (t, N, CLASSES)), axis=0)
+    blur = random.normal(0, 0.52, (N, CLASSES)) * np.arange(1, t + 1)[:, None, None]
     logits = evidence / 1.5 + blur
     predictions = logits[-1].argmax(axis=-1)
     right = int((predictions == labels).sum())
@@ -82,7 +82,9 @@ def ann_trial(seed: int) -> TrialRecord:
     )
 
 
-def write_details(path: Path, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray, t: int, random: np.random.Generator) -> None:
+def write_details(
+    path: Path, images: np.ndarray, labels: np.ndarray, predictions: np.ndarray, t: int, random: np.random.Generator
+) -> None:
     """A details file with five real images and the spikes of two leaky layers driven by them."""
     drive = images[:5].reshape(5, 64)
     arrays: dict[str, np.ndarray] = {"images": images[:5, None], "labels": labels[:5], "predictions": predictions[:5]}
@@ -113,7 +115,14 @@ def make_search(folder: Path) -> Study:
     """Write a search over two settings."""
     trials = [
         spiking_trial(folder, t, 0, parameters={"train.learning_rate": rate, "model.hidden": [hidden]})
-        for t, rate, hidden in [(4, 1e-3, 50), (8, 1e-3, 100), (4, 3e-4, 100), (16, 3e-3, 200), (8, 3e-4, 200), (6, 2e-3, 80)]
+        for t, rate, hidden in [
+            (4, 1e-3, 50),
+            (8, 1e-3, 100),
+            (4, 3e-4, 100),
+            (16, 3e-3, 200),
+            (8, 3e-4, 200),
+            (6, 2e-3, 80),
+        ]
     ]
     return write(folder, [*trials, ann_trial(0)], None)
 
