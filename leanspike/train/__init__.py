@@ -2,7 +2,8 @@
 
 from leanspike.train.config import RunConfig, TrainConfig
 from leanspike.train.evaluate import Evaluation, evaluate
-from leanspike.train.loop import TrainResult, fit, load_network, make_fabric
+from leanspike.train.loop import TrainResult, fit, make_fabric
+from leanspike.train.networks import build_network, load_network
 from leanspike.train.progress import Bar, EpochRecord, Lines, Progress, for_terminal
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "RunConfig",
     "TrainConfig",
     "TrainResult",
+    "build_network",
     "evaluate",
     "fit",
     "for_terminal",

@@ -129,7 +129,7 @@ def read(folder: Path, page_name: str) -> Checkpoint:
 def _sweep(folder: Path) -> None:
     pages = [json.loads((folder / page).read_text()) for page in (LAST, PREVIOUS) if (folder / page).exists()]
     kept = {page["file"] for page in pages}
-    for path in (*folder.glob("checkpoint-*.safetensors"), *folder.glob(".checkpoint*")):
+    for path in (*folder.glob("checkpoint-*.safetensors"), *folder.glob(".*.json.*"), *folder.glob(".*.safetensors.*")):
         if path.name not in kept:
             path.unlink(missing_ok=True)
 

@@ -20,26 +20,22 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from leanspike import models
 from leanspike.core.errors import ConfigError
-from leanspike.core.files import make_folder
-from leanspike.core.records import from_dict
+from leanspike.core.files import make_folder, write_json
+from leanspike.core.records import to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
-from leanspike.encode import encoded_shape
-from leanspike.nn import Network
 from leanspike.train import checkpoint as checkpoints
 from leanspike.train.batches import Draw, Epoch, Samples
 from leanspike.train.checkpoint import Checkpoint
 from leanspike.train.config import RunConfig
 from leanspike.train.evaluate import evaluate
+from leanspike.train.networks import build_network, store_network
 from leanspike.train.objective import Objective
 from leanspike.train.optimizer import averaged, follow, learning_rate, make_optimizer
 from leanspike.train.progress import EpochRecord, Progress
 from leanspike.train.state import State, check_same_run, facts_of, load_weights, restore, to_checkpoint
 from leanspike.train.tensorboard import Board
-
-NETWORK = "network.json"
 
 
 @dataclass(frozen=True)
@@ -90,12 +86,6 @@ def make_fabric(config: RunConfig, devices: int = 1, nodes: int = 1) -> Fabric:
     return fabric
 
 
-def build_network(config: RunConfig, shape: tuple[int, ...], classes: int) -> Network:
-    """The configured network for samples of ``shape``, initialised from torch's random state."""
-    encoded = encoded_shape(shape, config.encoder, config.timesteps)
-    return models.build(config.model, config.neuron, encoded, classes, config.timesteps)
-
-
 def fit(
     config: RunConfig,
     data: TrainingData,
@@ -114,7 +104,7 @@ def fit(
     Args:
         config: the run; ``config.model`` is built unless ``network`` is given.
         data: ``dataset.training_only()``.
-        out: folder of the checkpoints; nothing is written without.
+        out: folder of ``config.json``, the checkpoints and at last ``network.safetensors``; None writes nothing.
         network: your own, or an artificial one (any module ``[B, ...] -> logits [B, K]``).
         fabric: your own, launched; else one with ``devices`` a machine on ``nodes`` machines.
         checkpoint_seconds: within an epoch, save when so much time has passed; after each epoch always.
@@ -129,7 +119,7 @@ def fit(
         raise TypeError("fit takes dataset.training_only(), from which the test set cannot be reached")
     training, validation = split(data, config.train.validation, config.seed)
     facts, progress = facts_of(config, data), progress or Progress()
-    found = _resume(out, facts, progress) if out else None
+    found = _resume(out, config, facts, progress) if out else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = network or build_network(config, data.shape, len(data.classes))
@@ -143,21 +133,20 @@ def fit(
         if found:
             restore(found, state, network, optimizer.optimizer)
         board = Board(out / "tensorboard", state.epoch) if tensorboard and out and fabric.is_global_zero else None
-        samples = Samples.of(training, fabric.device)
         run = _Run(
-            config,
-            fabric,
-            network,
-            objective,
-            model,
-            optimizer,
-            samples,
-            validation,
-            facts,
-            out,
-            checkpoint_seconds,
-            progress,
-            board,
+            config=config,
+            fabric=fabric,
+            network=network,
+            objective=objective,
+            model=model,
+            optimizer=optimizer,
+            samples=Samples.of(training, fabric.device),
+            validation=validation,
+            facts=facts,
+            out=out,
+            checkpoint_seconds=checkpoint_seconds,
+            progress=progress,
+            board=board,
         )
         with progress:
             while not state.finished(config.train):
@@ -256,14 +245,14 @@ def _better(history: list[EpochRecord], best_epoch: int) -> bool:
     return not best_epoch or history[-1].validation_accuracy is None or key(history[-1]) > key(history[best_epoch - 1])
 
 
-def _resume(out: Path, facts: dict[str, Any], progress: Progress) -> Checkpoint | None:
+def _resume(out: Path, config: RunConfig, facts: dict[str, Any], progress: Progress) -> Checkpoint | None:
     found, warning = checkpoints.load(make_folder(out))
-    if found is None:
-        return None
-    check_same_run(found, facts, out)
+    if found:
+        check_same_run(found, facts, out)
     if warning:
         progress.say(f"leanspike: warning: {warning}")
         checkpoints.promote_previous(out)
+    write_json(out / "config.json", to_dict(config))
     return found
 
 
@@ -290,27 +279,6 @@ def _result(run: _Run, state: State) -> TrainResult:
     if run.board:
         run.board.close()
     if run.out and run.fabric.is_global_zero:
-        told = {"dataset": run.config.dataset, "best_epoch": state.best_epoch}
-        checkpoints.write(
-            run.out, NETWORK, "network.safetensors", Checkpoint(run.network.state_dict(), run.facts), **told
-        )
+        store_network(run.out, run.network, run.facts, state.best_epoch)
     seconds = sum(record.seconds for record in state.history)
     return TrainResult(run.network, tuple(state.history), state.best_epoch, seconds, run.fabric.is_global_zero)
-
-
-def load_network(folder: Path, network: nn.Module | None = None) -> tuple[RunConfig, nn.Module]:
-    """The configuration and the trained network of a finished run.
-
-    Args:
-        network: your own, which takes the weights; else the configured one is built.
-
-    Raises:
-        CheckpointError: no finished run, a damaged file, or the weights of another network.
-    """
-    found = checkpoints.read(folder, NETWORK)
-    config, data = from_dict(RunConfig, found.facts["config"]), found.facts["data"]
-    if network is None:
-        with torch.random.fork_rng(devices=[]):
-            network = build_network(config, tuple(data["shape"]), len(data["classes"]))
-    load_weights(network, found.tensors, folder)
-    return config, network.eval()

@@ -32,6 +32,7 @@ class Objective(nn.Module):
             loss, kind = config.train.loss, network.readout
             remedy = f"the readout {kind} has no output spikes to count: use membrane or tet"
             require(loss != "count" or not kind.startswith("membrane"), "train.loss", loss, remedy)
+        self.may_cut = self._may_cut()
 
     def forward(self, x: Tensor, numbers: Tensor, labels: Tensor, seed: int, share: float) -> tuple[Tensor, Tensor]:
         """The piece's part of the batch's loss, and its number of right answers.
@@ -61,7 +62,7 @@ class Objective(nn.Module):
         rates = own + (self.mean(own.detach()) - own.detach())
         return self.config.train.rate_penalty * rate_penalty(rates, self.config.train.target_rates)
 
-    def may_cut(self) -> bool:
+    def _may_cut(self) -> bool:
         """Whether the loss of a batch is the weighted sum over its pieces."""
         mixes = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in self.network.modules())
         mixes = mixes or (isinstance(self.network, Network) and self.network.mixes_samples)
@@ -69,7 +70,7 @@ class Objective(nn.Module):
 
     def piece_size(self, batch: int) -> int:
         """Samples to compute at once out of ``batch``."""
-        if not self.may_cut():
+        if not self.may_cut:
             return batch
         if self.config.train.micro_batch:
             return self.config.train.micro_batch
