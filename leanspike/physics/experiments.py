@@ -103,10 +103,11 @@ def _spike_error(neuron: NeuronPhysics, dt: float, method: str, crossing: str) -
     return float(np.mean(errors))
 
 
-def rate_curve(neuron: NeuronPhysics, refractory: float, crossing: str, points: int = 25) -> RateCurve:
+def rate_curve(neuron: NeuronPhysics, refractory: float, crossing: str, points: int = 26) -> RateCurve:
     """The f-I curve from 0 to 4 rheobases, each rate measured on simulated spikes with the exponential step.
 
-    The step is the neuron's, but at least tau/500, so that a very fine one does not take minutes.
+    The step is the neuron's, but at least tau/500, so that a very fine one does not take minutes. No point lies on
+    the rheobase itself, where rounding alone decides whether the neuron fires.
     """
     quiet = dataclasses.replace(neuron, refractory=refractory, dt=max(neuron.dt, neuron.tau / 500), current=0.0)
     currents = [4 * rheobase(neuron) * i / (points - 1) for i in range(points)]

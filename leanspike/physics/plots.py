@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from leanspike.physics.closed_form import Solution, beta, solve
+from leanspike.physics.closed_form import Solution, beta, solve, spike_rate
 from leanspike.physics.experiments import staircase
 from leanspike.physics.integrate import simulate
 from leanspike.physics.neuron import Drive, NeuronPhysics
@@ -65,7 +65,10 @@ def rates(numbers: dict[str, Any]) -> str:
             exact, grid = (_curve(numbers, refractory, crossing) for crossing in ("exact", "grid"))
             amperes = np.array(exact["current"]) * 1e9
             label = f"$t_{{ref}}$ = {refractory * 1e3:g} ms"
-            axes.plot(amperes, exact["exact"], color=colour, label=f"closed form, {label}")
+            neuron = NeuronPhysics(**{**numbers["parameters"], "refractory": refractory, "current": 0.0})
+            fine = np.linspace(0, amperes[-1], 801)
+            line = [spike_rate(neuron, float(nano) * 1e-9) for nano in fine]
+            axes.plot(fine, line, color=colour, label=f"closed form, {label}")
             axes.plot(
                 amperes, exact["simulated"], "o", color=colour, ms=5, mfc="none", label="simulated, exact crossing"
             )
