@@ -140,15 +140,17 @@ KNOWN: tuple[KnownSet, ...] = (
 
 
 def find(name: str) -> KnownSet:
-    """The known set of that name.
+    """The known set of that name; :func:`unknown` is raised if there is none."""
+    for known in KNOWN:
+        if known.name == name:
+            return known
+    raise unknown(name)
 
-    Raises:
-        DataError: there is none; the message names the closest and all known ones.
-    """
+
+def unknown(name: str) -> DataError:
+    """The error for a name that is in no table; it names the closest and all known ones."""
     names = [known.name for known in KNOWN]
-    if name in names:
-        return KNOWN[names.index(name)]
     close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     remedy = f"{hint}known: {', '.join(names)}; or give the path of your own data"
-    raise DataError("unknown data set, and no file or folder of that name", where=name, remedy=remedy)
+    return DataError("unknown data set, and no file or folder of that name", where=name, remedy=remedy)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from leanspike.core.errors import DataError
 from leanspike.data import images, own
 from leanspike.data.base import Dataset
-from leanspike.data.known import KNOWN, find
+from leanspike.data.known import KNOWN, find, unknown
+
+_SEPARATORS = (os.sep, os.altsep or os.sep)
 
 
 def load(name_or_path: str) -> Dataset:
@@ -18,8 +21,12 @@ def load(name_or_path: str) -> Dataset:
     Raises:
         DataError: unknown name, missing or damaged file, or data that do not fit: one line with the remedy.
     """
-    separators = {os.sep, os.altsep or os.sep}
-    looks_like_path = any(separator in name_or_path for separator in separators) or Path(name_or_path).exists()
-    if looks_like_path and name_or_path not in {known.name for known in KNOWN}:
-        return own.load_path(Path(name_or_path))
-    return images.load_known(find(name_or_path))
+    try:
+        if name_or_path in {known.name for known in KNOWN}:
+            return images.load_known(find(name_or_path))
+        if any(mark in name_or_path for mark in _SEPARATORS) or Path(name_or_path).exists():
+            return own.load_path(Path(name_or_path))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise DataError(what, where=name_or_path, remedy="check the path and its permissions") from error
+    raise unknown(name_or_path)

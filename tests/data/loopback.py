@@ -48,7 +48,7 @@ def serving(state: Server) -> Iterator[Server]:
 
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     state.address = f"http://127.0.0.1:{running.server_port}/"
-    thread = threading.Thread(target=running.serve_forever)
+    thread = threading.Thread(target=running.serve_forever, args=(0.02,))
     thread.start()
     yield state
     running.shutdown()

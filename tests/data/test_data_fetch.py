@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import shutil
 import socket
 import threading
@@ -88,11 +87,12 @@ def offline_set(address: str) -> KnownSet:
     return KnownSet("offline", (1,), ("a", "b"), "-", "-", (form,), 1, 1)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user who may not write everywhere")
-def test_read_only_cache(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "locked").mkdir(mode=0o500)
-    with pytest.raises(OutputError, match="XDG_CACHE_HOME"):
-        fetch.download(remote(server), tmp_path / "locked")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full (Linux)")
+def test_disk_full(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").symlink_to("/dev/full")
+    with pytest.raises(OutputError, match=r"No space left on device\); free some space or set XDG_CACHE_HOME"):
+        fetch.download(remote(server), tmp_path)
+    assert not (tmp_path / "file.bin").exists()
 
 
 def test_cache_that_is_a_file(server: Server, tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def test_damage_anywhere_in_the_file_is_read_right_or_refused(tmp_path: Path) ->
 def test_paths_that_lead_nowhere(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file or folder; check the path"):
         load(str(tmp_path / "none.npz"))
+    with pytest.raises(DataError, match=r"File name too long.*check the path"):
+        load("long" * 100)
     (tmp_path / "data.csv").write_text("1,2,3")
     with pytest.raises(DataError, match=r"not a kind of file that can be read; expected an \.npz with x_train"):
         load(str(tmp_path / "data.csv"))

@@ -109,7 +109,6 @@ GOOD_TS = HEAD + "1,2,3:4,5,6:a\n3,4,5:6,7,8:b\n"
         (".tsv", "1\n2\n", "row 1 has 0 values"),
         (".tsv", "1\t0.1\t0.2\n2\tx\t0.3\n", r"does not parse \(could not convert string 'x'"),
         (".tsv", "1\t0.1\tNaN\n2\t0.3\t0.4\n", r"X: x_train holds 1 NaN .* at index \[0, 0, 1\]"),
-        (".tsv", "\ufeff1\t2\x00\n", "X"),
         (".ts", "1,2:a\n", "has no @data line"),
         (".ts", HEAD, "holds no series"),
         (".ts", HEAD + "1,2,3:4,5:a\n", "series 1 has channels of 2 and 3 values"),

@@ -108,7 +108,7 @@ def _size(series: Array) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:
         raise DataError("is not text", where=path, remedy="expected a text file of numbers") from error
     except OSError as error:
