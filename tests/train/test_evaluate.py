@@ -13,7 +13,7 @@ from leanspike.models import ModelConfig, build_ann
 from leanspike.train import RunConfig
 
 
-@pytest.fixture()
+@pytest.fixture
 def network(config: RunConfig) -> torch.nn.Module:
     torch.manual_seed(0)
     return train.build_network(config, (1, 8, 8), 10)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import PROCESSES
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from training_processes import PROCESSES
 
 from leanspike import data, models, nn, train
 from leanspike.core.errors import ConfigError

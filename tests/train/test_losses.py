@@ -13,14 +13,14 @@ from leanspike.train.losses import classification, rate_penalty, tet
 T, B, K = 5, 7, 3
 
 
-@pytest.fixture()
+@pytest.fixture
 def output() -> Output:
     draws = torch.Generator().manual_seed(1)
     spikes = (torch.rand(T, B, K, generator=draws) < 0.4).double()
     return Output(spikes, torch.randn(T, B, K, generator=draws).double(), ())
 
 
-@pytest.fixture()
+@pytest.fixture
 def labels() -> torch.Tensor:
     return torch.arange(B) % K
 
