@@ -75,27 +75,28 @@ class _DenseLIF(torch.autograd.Function):
     ):
         beta, threshold = beta.contiguous(), threshold.contiguous()
         shape = (*bits.shape[:2], weight.shape[1])
-        keep = show or (any(ctx.needs_input_grad) and not recompute)
-        u = torch.empty(shape) if keep else None
+        keep = any(ctx.needs_input_grad) and not recompute
+        kept = cpu.room_for_potentials(*shape) if keep else None
+        u = torch.empty(shape) if show else None
         spikes = None if pack or config is _PASS_THROUGH else torch.empty(shape)
         words = torch.empty((*shape[:2], cpu.words_of(shape[2])), dtype=torch.int32) if pack else None
-        cpu.gather_lif_forward(bits, inputs, weight, bias, beta, threshold, config, u, spikes, words)
+        cpu.gather_lif_forward(bits, inputs, weight, bias, beta, threshold, config, kept, u, spikes, words)
         ctx.set_materialize_grads(False)
         ctx.config, ctx.inputs = config, inputs
-        ctx.save_for_backward(bits, weight, bias, beta, threshold, u)
+        ctx.save_for_backward(bits, weight, bias, beta, threshold, kept)
         if words is not None:
             ctx.mark_non_differentiable(words)
-            spikes = u.new_zeros(1).expand(shape) if u is not None else torch.zeros(1).expand(shape)
-        return spikes, u if show else None, words
+            spikes = torch.zeros(1).expand(shape)
+        return spikes, u, words
 
     @staticmethod
     def backward(ctx, grad_spikes, grad_potential, _words):  # type: ignore[no-untyped-def]
-        bits, weight, bias, beta, threshold, u = ctx.saved_tensors
+        bits, weight, bias, beta, threshold, kept = ctx.saved_tensors
         shape = (*bits.shape[:2], weight.shape[1])
         grad_current = torch.empty(shape) if ctx.needs_input_grad[0] else None
         learn = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
         d_weight, d_bias, d_beta, d_threshold = cpu.gather_lif_backward(
-            bits, ctx.inputs, weight, bias, beta, threshold, ctx.config, u, grad_spikes, grad_potential, grad_current,
+            bits, ctx.inputs, weight, bias, beta, threshold, ctx.config, kept, grad_spikes, grad_potential, grad_current,
             learn,
         )  # fmt: skip
         d_input = None

@@ -25,7 +25,7 @@ class _LIFArgs(ctypes.Structure):
         ("weight", _FLOATS), ("bias", _FLOATS), ("beta", _FLOATS), ("theta", _FLOATS), ("start", _FLOATS),
         ("zero_reset", c_int64), ("through_reset", c_int64), ("surrogate", c_int64), ("scale", c_double),
         ("threads", c_int64),
-        ("potential", _FLOATS), ("spikes", _FLOATS), ("out_bits", _FLOATS), ("out_words", c_int64), ("end", _FLOATS),
+        ("potential", _FLOATS), ("shown", _FLOATS), ("spikes", _FLOATS), ("out_bits", _FLOATS), ("out_words", c_int64), ("end", _FLOATS),
         ("grad_spikes", _FLOATS), ("grad_step", c_int64), ("grad_potential", _FLOATS), ("grad_end", _FLOATS),
         ("grad_current", _FLOATS), ("grad_start", _FLOATS), ("grad_beta", _FLOATS), ("grad_theta", _FLOATS),
         ("grad_weight", _FLOATS), ("grad_bias", _FLOATS),
@@ -219,25 +219,36 @@ def _incoming(
     return kept
 
 
+def room_for_potentials(steps: int, batch: int, features: int) -> Tensor:
+    """Room for a fused layer's potentials, in the kernel's own order (tiles of 16 neurons)."""
+    return torch.empty(steps * batch * ((features + 15) // 16) * 16)
+
+
 def gather_lif_forward(
     bits: Tensor, inputs: int, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor,
-    config: NeuronConfig, potential: Tensor | None, spikes: Tensor | None, out_bits: Tensor | None,
+    config: NeuronConfig, kept: Tensor | None, potential: Tensor | None, spikes: Tensor | None, out_bits: Tensor | None,
 ) -> None:  # fmt: skip
-    """Synapses and neurons in one pass: packed ``[T, B, words]`` through ``weight[in, out]`` into the given tensors."""
+    """Synapses and neurons in one pass: packed ``[T, B, words]`` through ``weight[in, out]`` into the given tensors.
+
+    Args:
+        kept: from :func:`room_for_potentials`, what backward wants; None: backward computes the potentials again.
+        potential, spikes, out_bits: ``[T, B, out]`` potentials and spikes, ``[T, B, words]`` packed spikes, or None.
+    """
     args = _gathering(bits, inputs, weight, bias, beta, threshold, config)
-    args.potential, args.spikes, args.out_bits = _at(potential), _at(spikes), _at(out_bits)
+    args.shown = _at(potential)
+    args.potential, args.spikes, args.out_bits = _at(kept), _at(spikes), _at(out_bits)
     args.out_words = 0 if out_bits is None else out_bits.shape[-1]
-    _c().leanspike_lif_forward(ctypes.byref(args))
+    _c().leanspike_spiking_forward(ctypes.byref(args))
 
 
 def gather_lif_backward(
     bits: Tensor, inputs: int, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor,
-    config: NeuronConfig, potential: Tensor | None, grad_spikes: Tensor | None, grad_potential: Tensor | None,
+    config: NeuronConfig, kept: Tensor | None, grad_spikes: Tensor | None, grad_potential: Tensor | None,
     grad_current: Tensor | None, learn: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
-    """Gradients of weight, bias, beta and threshold; ``potential`` None recomputes it, a chunk of samples at a time."""
+    """Gradients of weight, bias, beta and threshold; ``kept`` None recomputes the potentials, a chunk of samples at a time."""
     args = _gathering(bits, inputs, weight, bias, beta, threshold, config)
-    args.potential, args.grad_current = _at(potential), _at(grad_current)
+    args.potential, args.grad_current = _at(kept), _at(grad_current)
     kept = _incoming(args, grad_spikes, grad_potential, None)
     grad_weight = torch.empty_like(weight)
     grad_bias = None if bias is None else torch.empty_like(bias)
@@ -245,7 +256,7 @@ def gather_lif_backward(
     sums = torch.empty((2, args.batch, args.features)) if learn else None
     if sums is not None:
         args.grad_beta, args.grad_theta = _at(sums[0]), _at(sums[1])
-    _c().leanspike_lif_backward(ctypes.byref(args))
+    _c().leanspike_spiking_backward(ctypes.byref(args))
     del kept
     if sums is None:
         return grad_weight, grad_bias, None, None

@@ -1,26 +1,26 @@
 /* LIF over all T steps, forward and backward; equations in functional.py and kernels/reference.py.
 
-   A task is a tile of columns for a range of samples: its potentials stay in L1, its slice of the weights in L2.
-   The current is read from memory (`current`), or gathered from the weight rows of the active inputs (`bits`).
+   A task is a tile of columns for a range of samples: its carried potentials stay in L1.
    No fused multiply-add: values equal the torch reference to the last bit. */
 #ifndef LEANSPIKE_LIF_H
 #define LEANSPIKE_LIF_H
 
-#include "gather.h"
+#include "vec.h"
 
 typedef struct {
     int64_t steps, batch, features;
-    const float *current;        /* [T, B, F], or [B, F] with current_step 0; NULL: gather */
+    const float *current;        /* [T, B, F], or [B, F] with current_step 0 */
     int64_t current_step;        /* floats from one step to the next */
-    const uint32_t *bits;        /* [T, B, words] packed inputs */
+    const uint32_t *bits;        /* spiking.h: [T, B, words] packed inputs instead of a current */
     int64_t words, inputs;
-    const float *weight, *bias;  /* [inputs, F]; [F] or NULL */
+    const float *weight, *bias;  /* spiking.h: [inputs, F]; [F] or NULL */
     const float *beta, *theta;   /* [F] */
     const float *start;          /* [B, F] carried potential before the first step, NULL: zero */
     int64_t zero_reset, through_reset, surrogate;
     double scale;
     int64_t threads;
-    float *potential;            /* [T, B, F]; forward: may be NULL; backward: NULL recomputes it from the bits */
+    float *potential;            /* [T, B, F]; spiking.h: in its own order, or NULL: backward computes it again */
+    float *shown;                /* spiking.h: [T, B, F] potentials for the caller, or NULL */
     float *spikes;               /* [T, B, F] or NULL */
     uint32_t *out_bits;          /* [T, B, out_words] or NULL */
     int64_t out_words;
@@ -33,20 +33,21 @@ typedef struct {
     float *grad_current;         /* like current, or NULL */
     float *grad_start;           /* [B, F] or NULL */
     float *grad_beta, *grad_theta; /* [B, F] sums over T, or NULL */
-    float *grad_weight, *grad_bias; /* [inputs, F], [F]: written; with bits only */
+    float *grad_weight, *grad_bias; /* spiking.h: [inputs, F], [F] */
 } lif_args;
 
-static inline void lif_row(const float *restrict current, float *restrict v, const float *restrict beta,
-                           const float *restrict theta, int64_t n, int zero_reset, float *restrict u) {
+/* One step of n neurons; u may be the row that holds the current. */
+static inline void lif_row(const float *current, float *v, const float *beta, const float *theta, int64_t n,
+                           int zero_reset, float *u) {
     if (zero_reset)
-        for (int64_t j = 0; j < n; j++) {
+        INDEPENDENT for (int64_t j = 0; j < n; j++) {
             float x = beta[j] * v[j];
             x = x + current[j];
             u[j] = x;
             v[j] = x >= theta[j] ? 0.0f : x;
         }
     else
-        for (int64_t j = 0; j < n; j++) {
+        INDEPENDENT for (int64_t j = 0; j < n; j++) {
             float x = beta[j] * v[j];
             x = x + current[j];
             u[j] = x;
@@ -54,26 +55,17 @@ static inline void lif_row(const float *restrict current, float *restrict v, con
         }
 }
 
-static inline void row_current(const lif_args *a, int64_t t, int64_t b, int64_t from, int64_t width, int32_t *index,
-                               float *out) {
-    int count = ones(a->bits + (t * a->batch + b) * a->words, a->words, index);
-    gather(a->weight + from, a->features, index, count, a->bias ? a->bias + from : NULL, out, width);
-}
-
-/* Sample b, columns from .. from + width, all steps; potentials go to `u` at `u_step` floats a step (NULL: nowhere). */
-static void lif_sample(const lif_args *a, int64_t b, int64_t from, int64_t width, int32_t *index, float *u,
-                       int64_t u_step) {
-    float v[TILE], gathered[TILE], local[TILE];
+/* Sample b, columns from .. from + width, all steps. */
+static void lif_sample(const lif_args *a, int64_t b, int64_t from, int64_t width) {
+    float v[TILE];
     const float *beta = a->beta + from, *theta = a->theta + from;
     if (a->start) memcpy(v, a->start + b * a->features + from, (size_t)width * 4);
     else memset(v, 0, (size_t)width * 4);
     for (int64_t t = 0; t < a->steps; t++) {
-        const float *current = gathered;
-        float *row = u ? u + t * u_step : local;
-        if (a->bits) row_current(a, t, b, from, width, index, gathered);
-        else current = a->current + t * a->current_step + b * a->features + from;
-        lif_row(current, v, beta, theta, width, (int)a->zero_reset, row);
         int64_t at = t * a->batch + b;
+        const float *current = a->current + t * a->current_step + b * a->features + from;
+        float *row = a->potential + at * a->features + from;
+        lif_row(current, v, beta, theta, width, (int)a->zero_reset, row);
         if (a->spikes) {
             float *s = a->spikes + at * a->features + from;
             for (int64_t j = 0; j < width; j++) s[j] = row[j] >= theta[j] ? 1.0f : 0.0f;
@@ -88,21 +80,14 @@ static void lif_sample(const lif_args *a, int64_t b, int64_t from, int64_t width
 }
 
 EXPORT void leanspike_lif_forward(const lif_args *a) {
-    int64_t parts = parts_of(a->features, a->bits ? a->threads : 1);
+    int64_t parts = parts_of(a->features, 1);
     int64_t groups = MIN(a->batch, 4 * a->threads), tasks = parts * groups;
-#pragma omp parallel num_threads(a->threads)
-    {
-        int32_t *index = malloc((size_t)(a->inputs + 64) * 4);
-#pragma omp for schedule(static)
-        for (int64_t task = 0; task < tasks; task++) {
-            int64_t part = task / groups, group = task % groups;
-            int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
-            for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++) {
-                float *u = a->potential ? a->potential + b * a->features + from : NULL;
-                lif_sample(a, b, from, width, index, u, a->batch * a->features);
-            }
-        }
-        free(index);
+#pragma omp parallel for schedule(static) num_threads(a->threads)
+    for (int64_t task = 0; task < tasks; task++) {
+        int64_t part = task / groups, group = task % groups;
+        int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
+        for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++)
+            lif_sample(a, b, from, width);
     }
 }
 
@@ -161,13 +146,13 @@ static void back_step(const lif_args *a, const float *u, const float *ds, const 
     }
 }
 
-/* Sample b back through all steps. `u` and `k` advance `u_step` and `k_step` floats a step and may be the same rows;
-   k_step 0 sums the gradient of a constant current. */
-static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t width, const float *u, int64_t u_step,
-                            float *k, int64_t k_step) {
+/* Sample b back through all steps, into grad_current. */
+static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t width) {
     static const float zeros[TILE];
+    int64_t frame = a->batch * a->features, k_step = a->current_step;
     float dv[TILE], row[TILE], through[TILE];
     int64_t at = b * a->features + from;
+    float *k = a->grad_current + at;
     const float *beta = a->beta + from, *theta = a->theta + from;
     if (a->grad_end) memcpy(dv, a->grad_end + at, (size_t)width * 4);
     else memset(dv, 0, (size_t)width * 4);
@@ -178,15 +163,15 @@ static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t 
         memset(d_theta, 0, (size_t)width * 4);
     }
     for (int64_t t = a->steps - 1; t >= 0; t--) {
-        const float *potential = u + t * u_step;
+        const float *potential = a->potential + t * frame + at;
         const float *ds = a->grad_spikes ? a->grad_spikes + t * a->grad_step + at : zeros;
-        const float *du = a->grad_potential ? a->grad_potential + t * a->batch * a->features + at : zeros;
+        const float *du = a->grad_potential ? a->grad_potential + t * frame + at : zeros;
         float carried[TILE];
         if (d_beta) memcpy(carried, dv, (size_t)width * 4);
         back_step(a, potential, ds, du, beta, theta, width, dv, row, d_beta ? through : NULL);
         if (d_beta)
             for (int64_t j = 0; j < width; j++) {
-                float before = t ? (potential - u_step)[j] : a->start ? a->start[at + j] : 0.0f;
+                float before = t ? (potential - frame)[j] : a->start ? a->start[at + j] : 0.0f;
                 if (t && before >= theta[j]) before = a->zero_reset ? 0.0f : before - theta[j];
                 float fired = !a->zero_reset && potential[j] >= theta[j] ? carried[j] : 0.0f;
                 d_beta[j] += row[j] * before;
@@ -200,85 +185,16 @@ static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t 
     if (a->grad_start) memcpy(a->grad_start + at, dv, (size_t)width * 4);
 }
 
-/* Backward of the scan alone: the gradient of the current. */
-static void lif_backward_current(const lif_args *a) {
-    int64_t parts = parts_of(a->features, 1), frame = a->batch * a->features;
+EXPORT void leanspike_lif_backward(const lif_args *a) {
+    int64_t parts = parts_of(a->features, 1);
     int64_t groups = MIN(a->batch, 4 * a->threads), tasks = parts * groups;
 #pragma omp parallel for schedule(static) num_threads(a->threads)
     for (int64_t task = 0; task < tasks; task++) {
         int64_t part = task / groups, group = task % groups;
         int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
-        for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++) {
-            int64_t at = b * a->features + from;
-            lif_sample_back(a, b, from, width, a->potential + at, frame, a->grad_current + at,
-                            a->current_step ? frame : 0);
-        }
+        for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++)
+            lif_sample_back(a, b, from, width);
     }
-}
-
-/* Rows of gradient that a chunk of samples holds while their weight gradient is gathered: stays in L2. */
-#define CHUNK_FLOATS 81920
-
-/* Backward of gather and scan: a thread owns a tile of columns, so that weight gradients need no reduction and do not
-   depend on the number of threads. */
-static void lif_backward_gather(const lif_args *a) {
-    int64_t parts = parts_of(a->features, a->threads), frame = a->batch * a->features;
-#pragma omp parallel num_threads(a->threads)
-    {
-        int64_t most = MAX(1, MIN(a->batch, CHUNK_FLOATS / (a->steps * 64))), rows_most = most * a->steps;
-        int32_t *index = malloc((size_t)(MAX(a->inputs, rows_most) + 64) * 4);
-        const uint32_t **row = malloc((size_t)rows_most * sizeof *row);
-        uint32_t *columns = malloc((size_t)a->words * 32 * (size_t)((rows_most + 31) / 32) * 4);
-        float *k = NULL;
-        int64_t k_size = 0;
-#pragma omp for schedule(dynamic, 1)
-        for (int64_t part = 0; part < parts; part++) {
-            int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
-            int64_t stride = (width + VF - 1) / VF * VF;
-            int64_t chunk = MAX(1, MIN(most, CHUNK_FLOATS / (a->steps * stride)));
-            if (k_size < chunk * a->steps * stride) {
-                free(k);
-                k_size = chunk * a->steps * stride;
-                k = aligned_alloc(64, (size_t)(k_size * 4 + 63) / 64 * 64);
-            }
-            for (int64_t i = 0; i < a->inputs; i++) memset(a->grad_weight + i * a->features + from, 0, (size_t)width * 4);
-            if (a->grad_bias) memset(a->grad_bias + from, 0, (size_t)width * 4);
-            for (int64_t b0 = 0; b0 < a->batch; b0 += chunk) {
-                int64_t live = MIN(chunk, a->batch - b0), rows = live * a->steps, out_words = (rows + 31) / 32;
-                for (int64_t i = 0; i < live; i++) {
-                    int64_t b = b0 + i, at = b * a->features + from;
-                    float *local = k + i * a->steps * stride;
-                    const float *u = local;
-                    if (a->potential) u = a->potential + at;
-                    else lif_sample(a, b, from, width, index, local, stride);
-                    lif_sample_back(a, b, from, width, u, a->potential ? frame : stride, local, stride);
-                    for (int64_t t = 0; t < a->steps; t++) {
-                        row[i * a->steps + t] = a->bits + (t * a->batch + b) * a->words;
-                        if (a->grad_current)
-                            memcpy(a->grad_current + t * frame + at, local + t * stride, (size_t)width * 4);
-                        if (a->grad_bias)
-                            for (int64_t j = 0; j < width; j++) a->grad_bias[from + j] += local[t * stride + j];
-                    }
-                }
-                transpose_bits(row, rows, a->words, columns);
-                for (int64_t i = 0; i < a->inputs; i++) {
-                    int count = ones(columns + i * out_words, out_words, index);
-                    if (!count) continue;
-                    float *d = a->grad_weight + i * a->features + from;
-                    gather(k, stride, index, count, d, d, width);
-                }
-            }
-        }
-        free(index);
-        free(row);
-        free(columns);
-        free(k);
-    }
-}
-
-EXPORT void leanspike_lif_backward(const lif_args *a) {
-    if (a->bits) lif_backward_gather(a);
-    else lif_backward_current(a);
 }
 
 #endif

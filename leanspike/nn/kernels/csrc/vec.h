@@ -20,22 +20,19 @@ static inline int omp_get_num_threads(void) { return 1; }
 
 #define EXPORT __attribute__((visibility("default")))
 #define UNROLL _Pragma("GCC unroll 32")
+#define INDEPENDENT _Pragma("GCC ivdep")
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* TILE: columns whose running sums stay in registers while rows are added; a multiple of 32, so that a tile's
-   spikes are whole words. */
 #if defined(__AVX512F__)
 #define VF 16
-#define TILE 256
 #elif defined(__AVX2__)
 #define VF 8
-#define TILE 96
 #else
 #define VF 4
-#define TILE 32
 #endif
-#define MAX_VECTORS (TILE / VF)
+/* Columns of a scan that a task keeps in L1; a multiple of 32, so that a tile's spikes are whole words. */
+#define TILE 256
 
 typedef float vf __attribute__((vector_size(VF * 4)));
 typedef float vf_any __attribute__((vector_size(VF * 4), aligned(4), may_alias));
@@ -45,26 +42,6 @@ static inline void vstore(float *p, vf v) { *(vf_any *)p = v; }
 static inline vf vset(float x) {
     vf v = {0};
     return v + x;
-}
-
-/* The first n of VF floats; the others read as zero and are not written. */
-static inline vf vload_n(const float *p, int n) {
-#if defined(__AVX512F__)
-    return (vf)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
-#else
-    float copy[VF] = {0};
-    memcpy(copy, p, (size_t)n * 4);
-    return vload(copy);
-#endif
-}
-static inline void vstore_n(float *p, vf v, int n) {
-#if defined(__AVX512F__)
-    _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
-#else
-    float copy[VF];
-    vstore(copy, v);
-    memcpy(p, copy, (size_t)n * 4);
-#endif
 }
 
 static inline vf vfma(vf a, vf b, vf c) {
@@ -100,26 +77,17 @@ static inline uint32_t word_ge(const float *a, const float *b, int n) {
     return word;
 }
 
-/* Positions of the ones in a row of words, ascending; `out` needs 32 entries of slack. */
-static inline int ones(const uint32_t *words, int64_t count, int32_t *out) {
-    int n = 0;
-#if defined(__AVX512F__)
-    const __m512i step = _mm512_set1_epi32(16);
-    __m512i at = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    for (int64_t w = 0; w < count; w++) {
-        uint32_t word = words[w];
-        for (int half = 0; half < 2; half++, word >>= 16) {
-            __mmask16 m = (__mmask16)word;
-            _mm512_storeu_si512(out + n, _mm512_maskz_compress_epi32(m, at));
-            n += __builtin_popcount(m);
-            at = _mm512_add_epi32(at, step);
-        }
+/* A buffer that this thread keeps from call to call, one for each slot, so that no call pays for fresh pages. */
+#define SLOTS 6
+static inline float *scratch(int slot, int64_t count) {
+    static __thread float *kept[SLOTS];
+    static __thread int64_t size[SLOTS];
+    if (size[slot] < count) {
+        free(kept[slot]);
+        kept[slot] = aligned_alloc(64, (size_t)(count * 4 + 63) / 64 * 64);
+        size[slot] = count;
     }
-#else
-    for (int64_t w = 0; w < count; w++)
-        for (uint32_t word = words[w]; word; word &= word - 1) out[n++] = (int32_t)(w * 32 + __builtin_ctz(word));
-#endif
-    return n;
+    return kept[slot];
 }
 
 /* Columns are cut at whole words of 32 into parts of at most TILE: the first column of part `i`. */
