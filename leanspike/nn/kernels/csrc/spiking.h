@@ -18,12 +18,17 @@ typedef struct {
     row_lists by_row;           /* active inputs of each row */
 } chunk;
 
-static int narrow(const lif_args *a) { return (a->features + WIDTH - 1) / WIDTH < a->threads; }
+static int64_t tiles_of(const lif_args *a) { return (a->features + WIDTH - 1) / WIDTH; }
+
+/* A layer of few tiles is shared among threads by chunks of samples instead of by tiles. What decides is the layer and
+   the batch, never the number of threads. */
+#define NARROW_TILES 4
+#define NARROW_CHUNKS 8
+static int narrow(const lif_args *a) { return tiles_of(a) <= NARROW_TILES; }
 
 static int64_t chunk_samples(const lif_args *a) {
     int64_t samples = MAX(1, MIN(a->batch, CHUNK_ROWS / a->steps));
-    /* a layer narrower than the machine has threads is cut by samples instead of by columns */
-    return narrow(a) ? MAX(1, MIN(samples, (a->batch + a->threads - 1) / a->threads)) : samples;
+    return narrow(a) ? MIN(samples, (a->batch + NARROW_CHUNKS - 1) / NARROW_CHUNKS) : samples;
 }
 
 static const uint32_t **chunk_rows(const chunk *c) {
@@ -99,8 +104,7 @@ static void tile_emit(const chunk *c, int64_t from, int live, const float *u, co
 
 /* Where a tile's potentials [rows][WIDTH] are kept for backward: chunk by chunk, tile by tile. */
 static float *tile_kept(const chunk *c, int64_t tile) {
-    int64_t tiles = (c->a->features + WIDTH - 1) / WIDTH;
-    return c->a->potential + (c->first * c->a->steps * tiles + tile * c->rows) * WIDTH;
+    return c->a->potential + (c->first * c->a->steps * tiles_of(c->a) + tile * c->rows) * WIDTH;
 }
 
 static chunk open_chunk(const lif_args *a, int64_t first, int64_t samples) {
@@ -110,31 +114,26 @@ static chunk open_chunk(const lif_args *a, int64_t first, int64_t samples) {
 }
 
 EXPORT void leanspike_spiking_forward(const lif_args *a) {
-    int64_t tiles = (a->features + WIDTH - 1) / WIDTH, samples = chunk_samples(a);
-    int64_t chunks = (a->batch + samples - 1) / samples, together = narrow(a) ? a->threads : 1;
-    /* the last tile's neighbour in a word is written by nobody where the width is not a multiple of 32 */
+    int64_t tiles = tiles_of(a), samples = chunk_samples(a), chunks = (a->batch + samples - 1) / samples;
+    int64_t across = narrow(a) ? a->threads : 1, within = narrow(a) ? 1 : a->threads;
+    /* the upper half of the last word belongs to no tile where their number is odd */
     if (a->out_bits && tiles % 2)
         for (int64_t r = 0; r < a->steps * a->batch; r++) a->out_bits[r * a->out_words + a->out_words - 1] = 0;
-#pragma omp parallel for schedule(static) num_threads(together) if (together > 1)
+#pragma omp parallel for schedule(static) num_threads(across) if (across > 1)
     for (int64_t k = 0; k < chunks; k++) {
         chunk c = open_chunk(a, k * samples, samples);
         const uint32_t **row = chunk_rows(&c);
-        int64_t threads = together > 1 ? 1 : a->threads;
-        c.by_row = lists_by_row(row, c.rows, a->words, threads);
+        c.by_row = lists_by_row(row, c.rows, a->words, within);
         free(row);
-#pragma omp parallel num_threads(threads) if (threads > 1)
-        {
-            float *beta, *theta;
-#pragma omp for schedule(static)
-            for (int64_t tile = 0; tile < tiles; tile++) {
-                int64_t from = tile * WIDTH;
-                int live = (int)MIN(WIDTH, a->features - from);
-                float *u = a->potential ? tile_kept(&c, tile) : scratch(S_POTENTIAL, c.rows * WIDTH);
-                tile_neurons(&c, from, live, &beta, &theta);
-                tile_currents(&c, from, live, u);
-                tile_scan(&c, u, beta, theta);
-                tile_emit(&c, from, live, u, theta);
-            }
+#pragma omp parallel for schedule(static) num_threads(within) if (within > 1)
+        for (int64_t tile = 0; tile < tiles; tile++) {
+            int64_t from = tile * WIDTH;
+            int live = (int)MIN(WIDTH, a->features - from);
+            float *u = a->potential ? tile_kept(&c, tile) : scratch(S_POTENTIAL, c.rows * WIDTH), *beta, *theta;
+            tile_neurons(&c, from, live, &beta, &theta);
+            tile_currents(&c, from, live, u);
+            tile_scan(&c, u, beta, theta);
+            tile_emit(&c, from, live, u, theta);
         }
         free_lists(&c.by_row);
     }
@@ -213,45 +212,64 @@ static void tile_weights(const lif_args *a, const row_lists *by_column, int64_t 
     }
 }
 
+/* A tile's gradients over one chunk; `sum`: [inputs + 1][WIDTH] weights and bias, added to. */
+static void tile_gradients(const chunk *c, const row_lists *by_column, int64_t tile, float *sum) {
+    const lif_args *a = c->a;
+    int64_t from = tile * WIDTH;
+    int live = (int)MIN(WIDTH, a->features - from);
+    float *k = scratch(S_GRADIENT, c->rows * WIDTH), *beta, *theta;
+    tile_neurons(c, from, live, &beta, &theta);
+    const float *u = tile_potentials(c, tile, live, beta, theta);
+    tile_back(c, from, live, u, beta, theta, k);
+    tile_weights(a, by_column, c->rows, k, sum, sum + a->inputs * WIDTH);
+}
+
+/* Add a tile's sums to the gradients of weight and bias. */
+static void tile_add(const lif_args *a, int64_t tile, const float *sum) {
+    int64_t from = tile * WIDTH, live = MIN(WIDTH, a->features - from);
+    for (int64_t i = 0; i <= a->inputs; i++) {
+        float *out = i < a->inputs ? a->grad_weight + i * a->features + from : a->grad_bias ? a->grad_bias + from : NULL;
+        if (out)
+            for (int64_t j = 0; j < live; j++) out[j] += sum[i * WIDTH + j];
+    }
+}
+
 EXPORT void leanspike_spiking_backward(const lif_args *a) {
-    int64_t tiles = (a->features + WIDTH - 1) / WIDTH, samples = chunk_samples(a);
+    int64_t tiles = tiles_of(a), samples = chunk_samples(a), chunks = (a->batch + samples - 1) / samples;
+    int64_t across = narrow(a) ? a->threads : 1, within = narrow(a) ? 1 : a->threads;
+    int64_t size = (a->inputs + 1) * WIDTH;
+    float *partial = narrow(a) ? calloc((size_t)(chunks * tiles * size), 4) : NULL;
+    memset(a->grad_weight, 0, (size_t)(a->inputs * a->features) * 4);
+    if (a->grad_bias) memset(a->grad_bias, 0, (size_t)a->features * 4);
     if (a->grad_beta) {
         memset(a->grad_beta, 0, (size_t)(a->batch * a->features) * 4);
         memset(a->grad_theta, 0, (size_t)(a->batch * a->features) * 4);
     }
-    for (int64_t first = 0; first < a->batch; first += samples) {
-        chunk c = open_chunk(a, first, samples);
+#pragma omp parallel for schedule(static) num_threads(across) if (across > 1)
+    for (int64_t n = 0; n < chunks; n++) {
+        chunk c = open_chunk(a, n * samples, samples);
         const uint32_t **row = chunk_rows(&c);
-        row_lists by_column = lists_by_column(row, c.rows, a->words, a->threads);
-        if (!a->potential) c.by_row = lists_by_row(row, c.rows, a->words, a->threads);
+        row_lists by_column = lists_by_column(row, c.rows, a->words, within);
+        if (!a->potential) c.by_row = lists_by_row(row, c.rows, a->words, within);
         free(row);
-#pragma omp parallel num_threads(a->threads)
-        {
-            float *k = scratch(S_GRADIENT, c.rows * WIDTH);
-            float *d = scratch(S_WEIGHT, a->inputs * WIDTH), *beta, *theta;
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t tile = 0; tile < tiles; tile++) {
-                int64_t from = tile * WIDTH;
-                int live = (int)MIN(WIDTH, a->features - from);
-                float d_bias[WIDTH] = {0};
-                if (first) {
-                    for (int64_t i = 0; i < a->inputs; i++)
-                        load_tile(a->grad_weight + i * a->features + from, live, d + i * WIDTH);
-                    if (a->grad_bias) load_tile(a->grad_bias + from, live, d_bias);
-                } else
-                    memset(d, 0, (size_t)(a->inputs * WIDTH) * 4);
-                tile_neurons(&c, from, live, &beta, &theta);
-                const float *u = tile_potentials(&c, tile, live, beta, theta);
-                tile_back(&c, from, live, u, beta, theta, k);
-                tile_weights(a, &by_column, c.rows, k, d, d_bias);
-                for (int64_t i = 0; i < a->inputs; i++)
-                    store_tile(d + i * WIDTH, live, a->grad_weight + i * a->features + from);
-                if (a->grad_bias) store_tile(d_bias, live, a->grad_bias + from);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(within) if (within > 1)
+        for (int64_t tile = 0; tile < tiles; tile++) {
+            if (partial) {
+                tile_gradients(&c, &by_column, tile, partial + (n * tiles + tile) * size);
+                continue;
             }
+            float *sum = scratch(S_WEIGHT, size);
+            memset(sum, 0, (size_t)size * 4);
+            tile_gradients(&c, &by_column, tile, sum);
+            tile_add(a, tile, sum);
         }
         free_lists(&by_column);
         free_lists(&c.by_row);
     }
+    if (partial)
+        for (int64_t n = 0; n < chunks; n++)
+            for (int64_t tile = 0; tile < tiles; tile++) tile_add(a, tile, partial + (n * tiles + tile) * size);
+    free(partial);
 }
 
 #endif
