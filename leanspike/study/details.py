@@ -54,8 +54,10 @@ def connections(network: nn.Module, x: Array, config: RunConfig) -> int:
     training, sample = network.training, torch.from_numpy(x)
     network.eval()
     with torch.no_grad():
-        spiking = isinstance(network, Network)
-        network(encoded(sample, torch.zeros(1, dtype=torch.int64), config) if spiking else scaled(sample))
+        if isinstance(network, Network):
+            network.operations(encoded(sample, torch.zeros(1, dtype=torch.int64), config))  # layer by layer, none fused
+        else:
+            network(scaled(sample))
     network.train(training)
     for hook in hooks:
         hook.remove()
