@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import math
 import os
 import platform
 import statistics
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import leanspike
-from leanspike.bench.candidates import Candidate
+from leanspike.bench.candidates import Candidate, Passes
 from leanspike.bench.tables import MEMORY_PROMISES, PEERS, Promise, Table, ours_name
 
 FIRST_LOSS = 1e-4
@@ -27,7 +28,7 @@ class Row:
         rounds: the median of every round.
         minimum: the fastest single measurement.
         first_seconds: of the first step, compiling included.
-        forward, backward: medians of the passes, in a table of passes.
+        forwards, backwards: every pass, in a table of passes.
         agreement: how its losses compare with the reference's on the same weights and input.
         reason: why it was not measured.
     """
@@ -39,15 +40,37 @@ class Row:
     minimum: float | None = None
     first_seconds: float | None = None
     losses: list[float] = field(default_factory=list)
-    forward: float | None = None
-    backward: float | None = None
+    forwards: list[float] = field(default_factory=list)
+    backwards: list[float] = field(default_factory=list)
     agreement: str = ""
     reason: str | None = None
 
     @property
     def median(self) -> float | None:
         """Median of the rounds' medians."""
-        return statistics.median(self.rounds) if self.rounds else None
+        return _median(self.rounds)
+
+    def add(self, times: list[float]) -> None:
+        """One round's times."""
+        self.rounds.append(statistics.median(times))
+        self.minimum = min(*times, self.minimum or math.inf)
+
+    def add_passes(self, passes: list[Passes]) -> None:
+        """One round's passes, given in seconds."""
+        self.add([one.both * 1e3 for one in passes])
+        self.forwards += [one.forward * 1e3 for one in passes]
+        self.backwards += [one.backward * 1e3 for one in passes if one.backward is not None]
+
+    def to_dict(self, ours: float | None) -> dict[str, Any]:
+        """The row as JSON, its ratio to ``ours`` (our median) included."""
+        kept = {key: value for key, value in asdict(self).items() if key not in ("forwards", "backwards")}
+        ratio = None if ours is None or self.median is None else self.median / ours
+        passes = {"forward": _median(self.forwards), "backward": _median(self.backwards)}
+        return {**kept, **passes, "median": self.median, "ratio_to_ours": ratio}
+
+
+def _median(times: list[float]) -> float | None:
+    return statistics.median(times) if times else None
 
 
 def agreement(candidate: Candidate, losses: list[float], reference: list[float]) -> str:
@@ -96,10 +119,6 @@ def judge_memory(steps: tuple[int, ...], rows: list[dict[str, Any]]) -> list[dic
 def table_record(table: Table, rows: list[Row], density: list[float]) -> dict[str, Any]:
     """One table as JSON."""
     ours = next((row.median for row in rows if row.candidate == ours_name(table)), None)
-    plain = []
-    for row in rows:
-        ratio = None if ours is None or row.median is None else row.median / ours
-        plain.append({**asdict(row), "median": row.median, "ratio_to_ours": ratio})
     return {
         "name": table.name,
         "group": table.group,
@@ -108,7 +127,7 @@ def table_record(table: Table, rows: list[Row], density: list[float]) -> dict[st
         "unit": "s" if table.kind == "epoch" else "ms",
         "work": table.work.to_dict(),
         "hidden_density": density,
-        "rows": plain,
+        "rows": [row.to_dict(ours) for row in rows],
         "promises": [judge(promise, rows) for promise in table.promises],
     }
 

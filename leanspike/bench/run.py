@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -87,7 +86,8 @@ def _records(settings: Settings, say: Say) -> Iterable[dict[str, Any]]:
             say(f"{table.name}: {table.title}")
             yield _timed(quick(table) if settings.quick else table, settings, say)
     if wanted("memory"):
-        yield _memory(settings, say)
+        for allocator, steps in MEMORY_STEPS.items():
+            yield _memory(allocator, (3, 6) if settings.quick else steps, settings, say)
     if wanted("kernels"):
         say("kernels")
         with Worker(settings.threads) as worker:
@@ -141,63 +141,63 @@ def _rounds(
     table: Table,
     active: list[Candidate],
     rows: dict[str, Row],
-    workers: dict[str, Worker],
+    hosts: dict[str, Worker],
     settings: Settings,
     say: Say,
 ) -> None:
     rounds = min(settings.rounds, EPOCH_ROUNDS) if table.kind == "epoch" else settings.rounds
-    parts: dict[str, list[Any]] = {candidate.name: [] for candidate in active}
     for index in range(rounds):
         say(f"  round {index + 1} of {rounds}")
         for candidate in active:
-            row, worker = rows[candidate.name], workers[candidate.host]
-            if table.kind == "epoch":
-                seconds = [worker.ask("epoch", candidate, QUICK_SAMPLES if settings.quick else None)]
-                scale = 1.0
-            else:
-                found = worker.ask("passes" if table.kind == "passes" else "steps", candidate.name, STEPS_A_TURN)
-                parts[candidate.name] += found if table.kind == "passes" else []
-                seconds = [one.both for one in found] if table.kind == "passes" else found
-                scale = 1e3
-            row.rounds.append(statistics.median(seconds) * scale)
-            row.minimum = min(min(seconds) * scale, row.minimum or float("inf"))
-    for name, found in parts.items():
-        if found:
-            rows[name].forward = statistics.median(one.forward for one in found) * 1e3
-            backward = [one.backward for one in found if one.backward is not None]
-            rows[name].backward = statistics.median(backward) * 1e3 if backward else None
+            row = rows[candidate.name]
+            if row.reason is None:
+                try:
+                    _turn(table.kind, candidate, hosts[candidate.host], row, settings.quick)
+                except RuntimeError as error:
+                    row.reason, row.rounds = str(error), []
 
 
-def _memory(settings: Settings, say: Say) -> dict[str, Any]:
-    steps = (3, 6) if settings.quick else MEMORY_STEPS
+def _turn(kind: str, candidate: Candidate, worker: Worker, row: Row, quick_run: bool) -> None:
+    if kind == "epoch":
+        row.add([worker.ask("epoch", candidate, QUICK_SAMPLES if quick_run else None)])
+    elif kind == "passes":
+        row.add_passes(worker.ask("passes", candidate.name, STEPS_A_TURN))
+    else:
+        row.add([seconds * 1e3 for seconds in worker.ask("steps", candidate.name, STEPS_A_TURN)])
+
+
+def _memory(allocator: str, steps: tuple[int, ...], settings: Settings, say: Say) -> dict[str, Any]:
     rows = []
     for name in MEMORY_NAMES:
         candidate = BY_NAME[name]
-        megabytes: list[float | None] = []
-        reasons: list[str | None] = []
+        row: dict[str, Any] = {"candidate": name, "family": candidate.family, "megabytes": [], "reasons": []}
         for timesteps in steps:
             say(f"  memory of {name} at T={timesteps}")
-            value, reason = None, None if candidate.installed() else NOT_INSTALLED
-            if settings.quick and candidate.compiled:
-                reason = "left out by --quick"
+            reason = None if candidate.installed() else NOT_INSTALLED
+            reason = "left out by --quick" if settings.quick and candidate.compiled else reason
+            value = None
             if reason is None:
                 try:
-                    value = memory.measure(candidate, Workload("memory", timesteps, 128), settings.threads)
+                    work = Workload("memory", timesteps, 128)
+                    value = memory.measure(candidate, work, settings.threads, allocator)
                 except RuntimeError as error:
                     reason = str(error)
-            megabytes.append(value)
-            reasons.append(reason)
-        rows.append({"candidate": name, "family": candidate.family, "megabytes": megabytes, "reasons": reasons})
-    title = "Peak memory of a training step above model, optimiser and input (MB), 784-400-10, B=128"
-    table = {"name": "memory", "group": "memory", "kind": "memory", "title": title, "timesteps": list(steps)}
-    return {**table, "rows": rows, "promises": [] if settings.quick else judge_memory(steps, rows)}
+            row["megabytes"].append(value)
+            row["reasons"].append(reason)
+        rows.append(row)
+    title = (
+        f"Peak memory of a training step above model, optimiser and input (MB), 784-400-10, B=128, malloc {allocator}"
+    )
+    table = {"name": f"memory, malloc {allocator}", "group": "memory", "kind": "memory", "title": title}
+    promises = [] if settings.quick else judge_memory(steps, rows)
+    return {**table, "timesteps": list(steps), "rows": rows, "promises": promises}
 
 
 def _write(out: Path, results: dict[str, Any]) -> None:
     write_json(out / "benchmarks.json", results)
     write_text(out / "benchmarks.md", page(results))
     for table in results["tables"]:
-        if table["kind"] == "memory":
+        if table["kind"] == "memory" and len(table["timesteps"]) > 2:
             for suffix in ("svg", "png"):
                 write_bytes(out / f"memory.{suffix}", plots.memory(table, suffix))
 

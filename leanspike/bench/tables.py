@@ -116,7 +116,7 @@ TABLES: tuple[Table, ...] = (
     ),
 )
 
-MEMORY_STEPS = (5, 10, 25, 50, 100)
+MEMORY_STEPS: dict[str, tuple[int, ...]] = {"as it is": (5, 10, 25, 50, 100), "giving back": (25, 100)}
 MEMORY_PROMISES = {25: 4.0, 100: 10.0}
 MEMORY_NAMES = tuple(candidate.name for candidate in CANDIDATES if candidate.name != "jaxpike unrolled")
 GROUPS = (*dict.fromkeys(table.group for table in TABLES), "memory", "kernels")

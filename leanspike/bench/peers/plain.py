@@ -41,7 +41,7 @@ class TorchStepper:
         self.network, self.loss, self.gain, self.reset = network, loss, gain, reset
         self.synapses = [module for module in network.modules() if isinstance(module, (nn.Linear, nn.Conv2d))]
         self.optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, fused=True)
-        self.forward = torch.compile(self._forward) if compiled else self._forward
+        self.forward = _compiled(self._forward) if compiled else self._forward
 
     def _forward(self, x: Tensor, y: Tensor) -> Tensor:
         spikes = self.network(x)
@@ -76,6 +76,13 @@ class TorchStepper:
         loss.backward()  # type: ignore[no-untyped-call]
         end = time.perf_counter()
         return Passes(middle - start, end - middle, end - start)
+
+
+def _compiled(forward: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Tensor, Tensor], Tensor]:
+    """Compiled for one shape; never silently eager, as torch does it after eight networks through one function."""
+    config: Any = torch._dynamo.config
+    config.recompile_limit, config.fail_on_recompile_limit_hit = 64, True
+    return torch.compile(forward, dynamic=False)
 
 
 class TimeFolded(nn.Module):

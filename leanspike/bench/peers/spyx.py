@@ -113,6 +113,7 @@ def prepare(work: Workload, mode: str) -> JaxStepper:
     """Mode ``run``."""
     assert mode == "run"
     definition, parameters, rest = nnx.split(_network(work), nnx.Param, ...)
+    structure = jax.tree.structure(parameters)
 
     def loaded(weights: list[Layer]) -> Any:
         network = nnx.merge(definition, jax.tree.map(jnp.copy, parameters), rest)
@@ -122,10 +123,10 @@ def prepare(work: Workload, mode: str) -> JaxStepper:
             kernel = convolution(layer) if layer.weight.ndim == 4 else jnp.asarray(layer.weight.T)
             synapse.kernel[...] = last_columns(work, layer) if last else kernel
             synapse.bias[...] = jnp.asarray(layer.bias)
-        return nnx.state(network, nnx.Param)
+        return [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(nnx.state(network, nnx.Param))]
 
     def spikes(values: Any, x: Any) -> Any:
-        out, _ = spyx.nn.run(nnx.merge(definition, values, rest), x)
+        out, _ = spyx.nn.run(nnx.merge(definition, jax.tree.unflatten(structure, values), rest), x)
         return out
 
     return JaxStepper(work, spikes, loaded)
