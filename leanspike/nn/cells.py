@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from leanspike.nn.constant import Constant
 from leanspike.nn.functional import LIFState
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.scan import lif_scan
@@ -54,12 +55,12 @@ class LIF(Neurons):
     """Leaky integrate-and-fire neurons; equations in :mod:`leanspike.nn.functional`."""
 
     def forward(
-        self, current: Tensor, state: LIFState | None = None, pack: bool = True
+        self, current: Tensor | Constant, state: LIFState | None = None, pack: bool = True
     ) -> tuple[Spikes, Tensor, LIFState]:
         """Run all steps.
 
         Args:
-            current: ``[T, B, C, ...]``; a time stride of 0 marks a current that is constant in time.
+            current: ``[T, B, C, ...]``, or constant in time.
             state: the state before the first step; at rest if None.
             pack: keep the spikes 32 to a word where the kernels can.
 
@@ -73,7 +74,7 @@ class LIF(Neurons):
 class LeakyIntegrator(Neurons):
     """Neurons that never fire: u[t] = beta u[t-1] + I[t], the output layer of a membrane readout."""
 
-    def forward(self, current: Tensor, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:
+    def forward(self, current: Tensor | Constant, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:
         """Run all steps of ``current`` ``[T, B, C]``; the membrane potentials ``[T, B, C]`` come back."""
         beta, threshold = self.parameters_for(tuple(current.shape[2:]))
         never = torch.full_like(threshold, NEVER)

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
+from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.gather import DENSE_ABOVE, dense_lif
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.spikes import Spikes, pack
-from leanspike.nn.synapses import Conv2d, Linear, constant_in_time
+from leanspike.nn.synapses import Conv2d, Linear, Signal
 
 MICRO_BATCH_BYTES = 6_000_000
 
@@ -58,7 +59,7 @@ class Network(nn.Module):
     def forward(self, x: Tensor | Spikes) -> Output:
         """Run ``[T, B, ...]``: analogue values, spikes as floats, or packed :class:`Spikes`."""
         hidden: list[Spikes] = []
-        activity: Tensor | Spikes = self._entrance(x)
+        activity = self._entrance(x)
         potential: Tensor | None = None
         last = len(self.layers) - 1
         fused = False
@@ -89,7 +90,7 @@ class Network(nn.Module):
         """Spikes and potentials ``[T, B, ...]`` of every spiking layer, without gradient."""
         found: list[tuple[Tensor, Tensor]] = []
         with torch.no_grad():
-            activity: Tensor | Spikes = self._entrance(x)
+            activity = self._entrance(x)
             for layer in self.layers:
                 if isinstance(layer, LIF | LeakyIntegrator):
                     spikes, potential, _ = layer(activity)
@@ -107,7 +108,7 @@ class Network(nn.Module):
         a spike costs an AC for each synapse it reaches.
         """
         macs = acs = 0.0
-        activity: Tensor | Spikes = self._entrance(x)
+        activity = self._entrance(x)
         batch = activity.shape[1]
         with torch.no_grad():
             for layer in self.layers:
@@ -124,8 +125,12 @@ class Network(nn.Module):
         return Operations(macs, acs)
 
     @staticmethod
-    def _entrance(x: Tensor | Spikes) -> Tensor | Spikes:
-        if isinstance(x, Spikes) or constant_in_time(x) or x.requires_grad:
+    def _entrance(x: Tensor | Spikes) -> Signal:
+        if isinstance(x, Spikes):
+            return x
+        if constant_in_time(x):
+            return Constant(x[0], x.shape[0])
+        if x.requires_grad:
             return x
         packed = pack(x)
         if packed is not None:
@@ -134,7 +139,7 @@ class Network(nn.Module):
         return Spikes.of(x) if binary else x
 
 
-def _fusible(activity: Tensor | Spikes, synapse: nn.Module, neurons: nn.Module) -> bool:
+def _fusible(activity: Signal, synapse: nn.Module, neurons: nn.Module) -> bool:
     return (
         isinstance(activity, Spikes)
         and activity.bits is not None
@@ -145,9 +150,11 @@ def _fusible(activity: Tensor | Spikes, synapse: nn.Module, neurons: nn.Module) 
     )
 
 
-def _reached(activity: Tensor | Spikes, layer: Linear | Conv2d) -> float:
-    constant = isinstance(activity, Tensor) and constant_in_time(activity)
-    values = activity.dense() if isinstance(activity, Spikes) else activity[:1] if constant else activity
+def _reached(activity: Signal, layer: Linear | Conv2d) -> float:
+    if isinstance(activity, Constant):
+        values = activity.values[None]
+    else:
+        values = activity.dense() if isinstance(activity, Spikes) else activity
     active = values.ne(0).float()
     if isinstance(layer, Linear):
         return float(active.sum(dtype=torch.float64)) * layer.out_features

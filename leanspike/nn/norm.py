@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanspike.nn.constant import Constant
 from leanspike.nn.spikes import Spikes
 
 
@@ -22,10 +23,10 @@ class BatchNorm(nn.Module):
         self.norm = nn.BatchNorm1d(channels, momentum=momentum)
         nn.init.constant_(self.norm.weight, scale)
 
-    def forward(self, current: Tensor) -> Tensor:
+    def forward(self, current: Tensor | Constant) -> Tensor | Constant:
         """``[T, B, C, ...]`` to the same shape; a current that is constant in time stays so."""
-        if current.shape[0] > 1 and current.stride(0) == 0:
-            return self._normalise(current[0]).expand(current.shape)
+        if isinstance(current, Constant):
+            return Constant(self._normalise(current.values), current.steps)
         return self._normalise(current.flatten(0, 1)).view(current.shape)
 
     def _normalise(self, x: Tensor) -> Tensor:
@@ -44,8 +45,10 @@ class BatchNormThroughTime(nn.Module):
         self.register_buffer("running_mean", torch.zeros(timesteps, channels))
         self.register_buffer("running_var", torch.ones(timesteps, channels))
 
-    def forward(self, current: Tensor) -> Tensor:
+    def forward(self, current: Tensor | Constant) -> Tensor:
         """``[T, B, C, ...]`` to the same shape, for T up to ``timesteps``."""
+        if isinstance(current, Constant):
+            current = current.expand()
         steps = current.shape[0]
         folded = current.transpose(0, 1).flatten(1, 2)
         normal = F.batch_norm(

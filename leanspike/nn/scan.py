@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.functional import LIFState
 from leanspike.nn.kernels import cpu, cuda, reference
 from leanspike.nn.neuron import NeuronConfig
@@ -16,7 +17,7 @@ from leanspike.nn.spikes import Spikes
 
 
 def lif_scan(
-    current: Tensor,
+    current: Tensor | Constant,
     beta: Tensor,
     threshold: Tensor,
     config: NeuronConfig,
@@ -35,11 +36,12 @@ def lif_scan(
     Returns:
         spikes, membrane potential before reset ``[T, B, ...]``, the state after the last step.
     """
+    if isinstance(current, Tensor) and constant_in_time(current):
+        current = Constant(current[0], current.shape[0])
     steps = current.shape[0]
-    constant = steps > 1 and current.stride(0) == 0
-    source = current[0] if constant else current
-    start = state or LIFState.zeros(current[0], config.refractory)
-    fast = cpu.serves(current) and not smooth and config.refractory == 0
+    source = current.values if isinstance(current, Constant) else current
+    start = state or LIFState.zeros(source.detach() if isinstance(current, Constant) else source.detach()[0], config.refractory)
+    fast = cpu.serves(source) and not smooth and config.refractory == 0
     if fast and pack:
         edge, u, end, bits = _PackedScan.apply(source, steps, beta, threshold, start.potential, config)
         return Spikes.packed(bits, tuple(current.shape), edge), u, LIFState(end)

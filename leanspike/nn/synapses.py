@@ -2,7 +2,7 @@
 
 A weight row belongs to an input, ``weight[in, out]`` (convolution: ``weight[kh, kw, in, out]``): a spike adds one
 contiguous row, which is what the gather kernels and the event-driven targets read. Where the input is constant in
-time (a time stride of 0) the product is computed once and its result is constant in time again.
+time (:class:`~leanspike.nn.constant.Constant`) the product is computed once and is constant in time again.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from leanspike.nn.constant import Constant
 from leanspike.nn.gather import conv_spikes, dense_product, linear_spikes
 from leanspike.nn.spikes import Spikes
 
-
-def constant_in_time(x: Tensor) -> bool:
-    """Whether ``x`` ``[T, ...]`` is one step seen T times."""
-    return x.shape[0] > 1 and x.stride(0) == 0
+Signal = Tensor | Constant | Spikes
 
 
 class Linear(nn.Module):
@@ -36,14 +34,14 @@ class Linear(nn.Module):
         """The sizes, as torch prints them."""
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
 
-    def forward(self, x: Tensor | Spikes) -> Tensor:
+    def forward(self, x: Signal) -> Tensor | Constant:
         """Currents ``[T, B, out]`` of analogue input or of spikes."""
+        if isinstance(x, Constant):
+            return Constant(self._product(x.values), x.steps)
         if isinstance(x, Spikes):
             if x.bits is not None:
                 return linear_spikes(x, self.scaled(x), self.bias)
             x = x.dense()
-        if constant_in_time(x):
-            return self._product(x[0]).expand(x.shape[0], -1, -1)
         return self._product(x)
 
     def scaled(self, x: Spikes) -> Tensor:
@@ -73,15 +71,15 @@ class Conv2d(nn.Module):
         sizes = f"{self.in_channels}, {self.out_channels}, kernel={self.kernel}"
         return f"{sizes}, padding={self.padding}, stride={self.stride}, bias={self.bias is not None}"
 
-    def forward(self, x: Tensor | Spikes) -> Tensor:
+    def forward(self, x: Signal) -> Tensor | Constant:
         """Currents ``[T, B, out, H', W']`` of analogue input or of spikes."""
+        if isinstance(x, Constant):
+            return Constant(self._product(x.values), x.steps)
         if isinstance(x, Spikes):
             if x.bits is not None and self.stride == 1:
                 weight = self.weight * x.gain if x.gain != 1.0 else self.weight
                 return conv_spikes(x, weight, self.bias, self.padding)
             x = x.dense()
-        if constant_in_time(x):
-            return self._product(x[0]).expand(x.shape[0], -1, -1, -1, -1)
         return self._product(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
     def _product(self, x: Tensor) -> Tensor:
@@ -96,8 +94,10 @@ class MaxPool2d(nn.Module):
         super().__init__()
         self.size = size
 
-    def forward(self, x: Tensor | Spikes) -> Tensor | Spikes:
+    def forward(self, x: Signal) -> Signal:
         """``[T, B, C, H, W] -> [T, B, C, H/size, W/size]``; spikes stay spikes."""
+        if isinstance(x, Constant):
+            return Constant(F.max_pool2d(x.values, self.size), x.steps)
         values = x.dense() if isinstance(x, Spikes) else x
         pooled = F.max_pool2d(values.flatten(0, 1), self.size).unflatten(0, values.shape[:2])
         return Spikes.of(pooled) if isinstance(x, Spikes) else pooled
@@ -106,12 +106,12 @@ class MaxPool2d(nn.Module):
 class Flatten(nn.Module):
     """``[T, B, C, H, W] -> [T, B, H*W*C]``, channels last, as the integer targets lay images out."""
 
-    def forward(self, x: Tensor | Spikes) -> Tensor | Spikes:
+    def forward(self, x: Signal) -> Signal:
         """Flatten analogue values or spikes; what is flat already stays as it is."""
         if isinstance(x, Spikes):
             return x.flatten()
-        if x.dim() == 3:
+        if len(x.shape) == 3:
             return x
-        if constant_in_time(x):
-            return x[0].permute(0, 2, 3, 1).flatten(1).expand(x.shape[0], -1, -1)
+        if isinstance(x, Constant):
+            return Constant(x.values.permute(0, 2, 3, 1).flatten(1), x.steps)
         return x.permute(0, 1, 3, 4, 2).flatten(2)
