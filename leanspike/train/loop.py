@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from leanspike.core.errors import ConfigError
 from leanspike.core.files import make_folder, write_json
-from leanspike.core.records import to_dict
+from leanspike.core.records import require, to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
 from leanspike.train import checkpoint as checkpoints
@@ -80,8 +80,15 @@ class _Run:
 
 
 def make_fabric(config: RunConfig, devices: int = 1, nodes: int = 1) -> Fabric:
-    """A launched Fabric: the GPU where there is one, else the CPU; several devices train as processes (DDP)."""
-    fabric = Fabric(accelerator="auto", devices=devices, num_nodes=nodes, precision=config.train.precision)
+    """A launched Fabric: the GPU where there is one, else the CPU; several devices train as processes (DDP).
+
+    Raises:
+        ConfigError: a precision that the device has not.
+    """
+    accelerator, precision = "cuda" if torch.cuda.is_available() else "cpu", config.train.precision
+    possible = accelerator == "cuda" or precision != "16-mixed"
+    require(possible, "train.precision", precision, "16-mixed needs a CUDA device; a CPU has bf16-mixed and 32-true")
+    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision)
     fabric.launch()
     return fabric
 
@@ -132,6 +139,7 @@ def fit(
         found = fabric.broadcast(found)
         if found:
             restore(found, state, network, optimizer.optimizer)
+            fabric.strategy.precision.load_state_dict(found.facts["loss_scale"])
         board = Board(out / "tensorboard", state.epoch) if tensorboard and out and fabric.is_global_zero else None
         run = _Run(
             config=config,
@@ -258,7 +266,8 @@ def _resume(out: Path, config: RunConfig, facts: dict[str, Any], progress: Progr
 
 def _save(run: _Run, state: State) -> None:
     if run.out and run.fabric.is_global_zero:
-        held = to_checkpoint(state, run.network, run.optimizer.optimizer, run.facts)
+        facts = {**run.facts, "loss_scale": run.fabric.strategy.precision.state_dict()}
+        held = to_checkpoint(state, run.network, run.optimizer.optimizer, facts)
         checkpoints.save(run.out, held, state.epoch, state.step)
 
 

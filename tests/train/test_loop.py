@@ -93,6 +93,7 @@ def test_training_leaves_the_callers_random_numbers_alone(config: RunConfig, tra
         "encoder.kind=rate",
         "model.dropout=0.2",
         "model.norm=batch",
+        "train.precision=bf16-mixed",
     ],
 )
 def test_every_setting_trains_and_changes_the_result(config: RunConfig, training: TrainingData, setting: str) -> None:
@@ -194,6 +195,12 @@ def test_a_network_of_ones_own_trains_and_is_loaded_again(training: TrainingData
     assert loaded_config == config
     for a, b in zip(loaded.parameters(), result.network.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device has half precision")
+def test_half_precision_without_a_gpu_is_an_error(training: TrainingData) -> None:
+    with pytest.raises(ConfigError, match=r"train\.precision.*needs a CUDA device"):
+        train.fit(with_settings(RunConfig(), ["train.precision=16-mixed"]), training)
 
 
 def test_counting_spikes_that_an_own_network_has_not_is_an_error(training: TrainingData) -> None:
