@@ -67,7 +67,7 @@ def build(model: ModelConfig, neuron: NeuronConfig, shape: tuple[int, ...], clas
             layers.append(Flatten())
         features = math.prod(shape)
         for size in model.hidden:
-            layers += [Linear(features, size), *_hidden(model, neuron, size, timesteps)]
+            layers += [Linear(features, size), *_neurons(model, neuron, size, timesteps), *_dropout(model)]
             features = size
     output = LeakyIntegrator if model.readout.startswith("membrane") else LIF
     layers += [Linear(features, classes), output(neuron, classes)]
@@ -83,24 +83,22 @@ def _convolutions(
     for size in model.channels:
         if min(height, width) < 2:
             raise ConfigError("images too small for so many pools", where="model.channels", remedy="use fewer channels")
-        lif, *rest = _split_dropout(_hidden(model, neuron, size, timesteps))
-        layers += [Conv2d(channels, size), *lif, MaxPool2d(2), *rest]
+        layers += [Conv2d(channels, size), *_neurons(model, neuron, size, timesteps), MaxPool2d(2), *_dropout(model)]
         channels, height, width = size, height // 2, width // 2
     layers.append(Flatten())
     return channels * height * width
 
 
-def _hidden(model: ModelConfig, neuron: NeuronConfig, channels: int, timesteps: int) -> list[nn.Module]:
-    norms = {
-        "none": [],
-        "batch": [BatchNorm(channels)],
-        "tdbn": [BatchNorm(channels, scale=neuron.threshold)],
-        "bntt": [BatchNormThroughTime(channels, timesteps)],
-    }
-    drop = [Dropout(model.dropout)] if model.dropout else []
-    return [*norms[model.norm], LIF(neuron, channels), *drop]
+def _neurons(model: ModelConfig, neuron: NeuronConfig, channels: int, timesteps: int) -> list[nn.Module]:
+    norm: list[nn.Module] = []
+    if model.norm == "batch":
+        norm = [BatchNorm(channels)]
+    elif model.norm == "tdbn":
+        norm = [BatchNorm(channels, scale=neuron.threshold)]
+    elif model.norm == "bntt":
+        norm = [BatchNormThroughTime(channels, timesteps)]
+    return [*norm, LIF(neuron, channels)]
 
 
-def _split_dropout(layers: list[nn.Module]) -> list[list[nn.Module] | nn.Module]:
-    drop = [layer for layer in layers if isinstance(layer, Dropout)]
-    return [[layer for layer in layers if not isinstance(layer, Dropout)], *drop]
+def _dropout(model: ModelConfig) -> list[nn.Module]:
+    return [Dropout(model.dropout)] if model.dropout else []

@@ -1,0 +1,48 @@
+"""Counter-based random numbers: the definition, independence and uniformity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leanspike.core import rng
+
+
+def plain_mix(x: int) -> int:
+    """The header's formula in Python integers."""
+    for shift, factor in ((16, 0x21F0AAAD), (15, 0xD35A2D97)):
+        x ^= x >> shift
+        x = x * factor & 0xFFFFFFFF
+    return x ^ x >> 15
+
+
+def test_draws_follow_the_formula() -> None:
+    seed, stream, step = 12345, 678, 9
+    key = plain_mix((plain_mix((plain_mix(seed) + stream) & 0xFFFFFFFF) + step) & 0xFFFFFFFF)
+    words = [plain_mix((key + i * 0x9E3779B9) & 0xFFFFFFFF) for i in range(4)]
+    expected = [half for word in words for half in (word & 0xFFFF, word >> 16)][:7]
+    keys = rng.key(seed, np.array([stream]), np.array([step]))
+    assert rng.draws16(keys, 7)[0, 0].tolist() == expected
+
+
+def test_streams_and_steps_are_independent_of_their_company() -> None:
+    whole = rng.draws16(rng.key(1, np.arange(20), np.arange(5)), 33)
+    part = rng.draws16(rng.key(1, np.array([7]), np.array([3])), 33)
+    assert np.array_equal(whole[3, 7], part[0, 0])
+
+
+def test_draws_are_uniform_and_uncorrelated() -> None:
+    draws = rng.draws16(rng.key(3, np.arange(50), np.arange(40)), 500).astype(np.float64) / 65536
+    n = draws.size
+    assert abs(draws.mean() - 0.5) < 5 / np.sqrt(12 * n)
+    counts = np.histogram(draws, bins=256, range=(0, 1))[0]
+    chi_square = ((counts - n / 256) ** 2 / (n / 256)).sum()
+    assert abs(chi_square - 255) < 6 * np.sqrt(2 * 255)
+    for axis in range(3):
+        a, b = np.moveaxis(draws, axis, 0)[:-1], np.moveaxis(draws, axis, 0)[1:]
+        assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 5 / np.sqrt(a.size)
+
+
+def test_derived_seeds_differ() -> None:
+    seeds = {rng.derive(seed, *labels) for seed in range(30) for labels in [(), (0,), (1,), (0, 0), (0, 1), (1, 0)]}
+    assert len(seeds) == 180
+    assert all(0 <= seed < 2**31 for seed in seeds)
