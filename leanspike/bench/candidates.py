@@ -44,7 +44,8 @@ class Candidate:
         needs: the distribution whose version is recorded; None for ours.
         module: where ``prepare(work, mode)`` lives.
         family: whom a promise compares with: ``ours``, ``torch``, ``jax``, or ``hand`` for a trick that no
-            framework documents, shown for honesty; ``part`` for a share of our own step.
+            framework documents, shown for honesty; ``option`` for another setting of ours, ``part`` for a share of
+            our own step.
         same: ``training`` losses must agree with the reference step by step; ``forward`` the first loss must;
             ``no`` the neuron is another one.
         semantics: how the neuron differs from the reference.
@@ -54,7 +55,7 @@ class Candidate:
     module: str
     mode: str
     needs: str | None
-    family: Literal["ours", "torch", "jax", "hand", "part"]
+    family: Literal["ours", "torch", "jax", "hand", "option", "part"]
     same: Literal["training", "forward", "no"]
     semantics: str
 
@@ -124,7 +125,7 @@ ONCE = (
         "torch, first product once + compile", _PEERS + "plain", "once compile", "torch", "hand", "training", _REFERENCE
     ),
 )
+RECOMPUTE = Candidate("leanspike, recompute", OURS.module, "recompute", None, "option", "training", _REFERENCE)
 PACKING = Candidate(
     "leanspike, packing alone", OURS.module, "packing", None, "part", "no", "part of every leanspike step above"
 )
-BY_NAME = {candidate.name: candidate for candidate in (*CANDIDATES, *ONCE, PACKING)}

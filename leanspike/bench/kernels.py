@@ -14,8 +14,8 @@ from torch.nn import functional as F
 
 from leanspike.encode.rate import rate_reference
 from leanspike.nn import NeuronConfig
-from leanspike.nn.functional import LIFState
-from leanspike.nn.gather import conv_spikes
+from leanspike.nn.functional import LIFState, lif
+from leanspike.nn.gather import conv_spikes, dense_lif
 from leanspike.nn.kernels import cpu, reference
 from leanspike.nn.spikes import Spikes, pack
 
@@ -115,38 +115,25 @@ def _scan(steps: int, batch: int) -> list[Pair]:
 def _gather(steps: int, batch: int) -> list[Pair]:
     config = NeuronConfig()
     x = _spikes(steps, batch, 784)
-    weight, bias = torch.randn(784, 400) * 0.05, torch.zeros(400)
-    beta, threshold = torch.full((400,), config.beta), torch.full((400,), config.threshold)
     packed = pack(x)
     assert packed is not None
-    assert packed.bits is not None
-    bits, state = packed.bits, LIFState.zeros(x.new_zeros(batch, 400), 0)
-    potential = torch.empty(steps, batch, 400)
-    current = F.linear(x, weight.t(), bias)
-    scanned = reference.forward(current, steps, beta, threshold, state, config, False)
-    grad = torch.randn(steps, batch, 400)
+    weight, bias = (torch.randn(784, 400) * 0.05).requires_grad_(), torch.zeros(400)
+    beta, threshold = torch.full((400,), config.beta), torch.full((400,), config.threshold)
+    state, grad = LIFState.zeros(x.new_zeros(batch, 400), 0), torch.randn(steps, batch, 400)
 
-    def forward() -> Tensor:
-        cpu.gather_lif_forward(bits, 784, weight, bias, beta, threshold, config, potential, None, None)
-        return potential
+    def ours() -> Tensor:
+        return dense_lif(packed, weight, bias, beta, threshold, config, True, False)[0].dense()
 
-    def backward() -> Tensor:
-        given = (bits, 784, weight, bias, beta, threshold, config, scanned.potential, grad, None, None, False)
-        weight_grad: Tensor = cpu.gather_lif_backward(*given)[0]
-        return weight_grad
+    def torchs() -> Tensor:
+        return lif(F.linear(x, weight.t(), bias), beta, threshold, config, state)[0]
 
-    def torch_forward() -> Tensor:
-        product = F.linear(x, weight.t(), bias)
-        return reference.forward(product, steps, beta, threshold, state, config, False).potential
+    def gradient(forward: Callable[[], Tensor]) -> Tensor:
+        return torch.autograd.grad(forward(), weight, grad)[0]
 
-    def torch_backward() -> Tensor:
-        given = (scanned, state.potential, beta, threshold, config, False, grad, None, None, False)
-        return x.flatten(0, 1).t() @ reference.backward(*given).current.flatten(0, 1)
-
-    ones = f"{DENSITY:.0%} ones"
+    name = f"gather + LIF 784 -> 400, {DENSITY:.0%} ones"
     return [
-        Pair(f"gather + LIF 784 -> 400, {ones}, forward", forward, torch_forward),
-        Pair(f"gather + LIF 784 -> 400, {ones}, scan and weight gradient", backward, torch_backward),
+        Pair(f"{name}, forward", lambda: ours().detach(), lambda: torchs().detach()),
+        Pair(f"{name}, forward and weight gradient", lambda: gradient(ours), lambda: gradient(torchs)),
     ]
 
 

@@ -15,9 +15,13 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from leanspike.bench.candidates import Candidate
+from leanspike.bench.results import judge_memory
+from leanspike.bench.tables import MEMORY_CANDIDATES, Settings, left_out
 from leanspike.bench.worker import environment, limit_cores
 from leanspike.bench.workloads import Workload, make_batch, make_weights
 from leanspike.core.records import from_dict
@@ -31,6 +35,34 @@ ALLOCATORS = {
     "giving back": {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"},
 }
 TINY = 2
+PLOTTED = "memory, malloc as it is"
+
+
+def table(allocator: str, steps: tuple[int, ...], settings: Settings, say: Callable[[str], None]) -> dict[str, Any]:
+    """The table over ``steps`` as JSON; ``allocator`` is a key of ``ALLOCATORS``."""
+    rows = []
+    for candidate in MEMORY_CANDIDATES:
+        row: dict[str, Any] = {"candidate": candidate.name, "family": candidate.family, "megabytes": [], "reasons": []}
+        for timesteps in steps:
+            say(f"  memory of {candidate.name} at T={timesteps}")
+            value, reason = None, left_out(candidate, settings.quick, settings.compiling)
+            if reason is None:
+                try:
+                    value = measure(candidate, Workload("memory", timesteps, 128), settings.threads, allocator)
+                except RuntimeError as error:
+                    reason = str(error)
+            row["megabytes"].append(value)
+            row["reasons"].append(reason)
+        rows.append(row)
+    return {
+        "name": f"memory, malloc {allocator}",
+        "group": "memory",
+        "kind": "memory",
+        "title": f"Peak memory above model, optimiser and input (MB), 784-400-10, B=128, malloc {allocator}",
+        "timesteps": list(steps),
+        "rows": rows,
+        "promises": [] if settings.quick else judge_memory(steps, rows),
+    }
 
 
 def measure(candidate: Candidate, work: Workload, threads: int, allocator: str, timeout: float = 600) -> float:

@@ -27,11 +27,12 @@ Input = Tensor | Spikes
 class OurStepper:
     """Our network as a :class:`~leanspike.bench.candidates.Stepper`."""
 
-    def __init__(self, work: Workload) -> None:
+    def __init__(self, work: Workload, recompute: bool = False) -> None:
         neuron = NeuronConfig(beta=BETA, threshold=THRESHOLD, surrogate="atan", surrogate_scale=ATAN_SCALE)
         model = models.ModelConfig(kind=work.network, hidden=work.sizes[1:-1], channels=work.channels)
         self.work = work
         self.network: Network = models.build(model, neuron, work.sample, work.sizes[-1], work.timesteps)
+        self.network.recompute = recompute
         self.optimizer = make_optimizer(self.network, TrainConfig())
 
     def load(self, weights: list[Layer]) -> None:
@@ -113,5 +114,5 @@ def _pieces(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Input, Tensor]]:
 
 
 def prepare(work: Workload, mode: str) -> OurStepper:
-    """Mode ``product``, or ``packing``: the packing alone."""
-    return PackingStepper(work) if mode == "packing" else OurStepper(work)
+    """Mode ``product``; ``recompute``: backward computes potentials again; ``packing``: the packing alone."""
+    return PackingStepper(work) if mode == "packing" else OurStepper(work, mode == "recompute")

@@ -15,9 +15,9 @@ def memory(table: dict[str, Any], suffix: str) -> bytes:
     for row in table["rows"]:
         points = [(t, size) for t, size in zip(table["timesteps"], row["megabytes"], strict=True) if size is not None]
         if points:
-            ours = row["family"] == "ours"
+            ours = row["family"] in ("ours", "option")
             style = {"linewidth": 3, "color": "black", "zorder": 3} if ours else {"linewidth": 1.2}
-            line = "--" if row["family"] == "jax" else "-"
+            line = "--" if row["family"] in ("jax", "option") else "-"
             axes.plot(*zip(*points, strict=True), line, marker="o", markersize=4, label=row["candidate"], **style)
     axes.set(xscale="log", yscale="log", xlabel="timesteps T", ylabel="peak above the model (MB)")
     axes.set_xticks(table["timesteps"], [str(steps) for steps in table["timesteps"]])

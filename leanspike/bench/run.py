@@ -4,42 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leanspike.bench import memory, plots
-from leanspike.bench.candidates import BY_NAME, REFERENCE, Candidate
+from leanspike.bench.candidates import REFERENCE, Candidate
 from leanspike.bench.page import page, section
-from leanspike.bench.results import Row, agreement, judge_memory, surroundings, table_record
-from leanspike.bench.tables import GROUPS, MEMORY_NAMES, MEMORY_STEPS, TABLES, Table, quick
+from leanspike.bench.results import Row, agreement, surroundings, table_record
+from leanspike.bench.tables import GROUPS, MEMORY_STEPS, TABLES, Settings, Table, left_out, quick
 from leanspike.bench.worker import Worker
-from leanspike.bench.workloads import Workload
 from leanspike.core.errors import ConfigError
 from leanspike.core.files import make_folder, write_bytes, write_json, write_text
 
 STEPS_A_TURN = 5
 EPOCH_ROUNDS = 2
 QUICK_SAMPLES = 1024
-NOT_INSTALLED = "not installed"
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to run.
-
-    Attributes:
-        only: groups or names of tables; empty for all.
-        rounds: turns of every candidate.
-        quick: a few steps and samples, without torch.compile: to see that everything runs and agrees.
-    """
-
-    only: tuple[str, ...] = ()
-    rounds: int = 12
-    threads: int = 2
-    quick: bool = False
 
 
 def run(settings: Settings, out: Path | None, say: Say) -> dict[str, Any]:
@@ -87,7 +68,7 @@ def _records(settings: Settings, say: Say) -> Iterable[dict[str, Any]]:
             yield _timed(quick(table) if settings.quick else table, settings, say)
     if wanted("memory"):
         for allocator, steps in MEMORY_STEPS.items():
-            yield _memory(allocator, (3, 6) if settings.quick else steps, settings, say)
+            yield memory.table(allocator, (3, 6) if settings.quick else steps, settings, say)
     if wanted("kernels"):
         say("kernels")
         with Worker(settings.threads) as worker:
@@ -108,7 +89,7 @@ def _timed(table: Table, settings: Settings, say: Say) -> dict[str, Any]:
         workers: dict[str, Worker] = {}
         for candidate in table.candidates:
             row = rows[candidate.name]
-            row.reason = table.skipped.get(candidate.name) or (None if candidate.installed() else NOT_INSTALLED)
+            row.reason = table.skipped.get(candidate.name) or left_out(candidate, settings.quick, settings.compiling)
             if row.reason is None:
                 if candidate.host not in workers:
                     workers[candidate.host] = stack.enter_context(Worker(settings.threads))
@@ -166,38 +147,11 @@ def _turn(kind: str, candidate: Candidate, worker: Worker, row: Row, quick_run: 
         row.add([seconds * 1e3 for seconds in worker.ask("steps", candidate.name, STEPS_A_TURN)])
 
 
-def _memory(allocator: str, steps: tuple[int, ...], settings: Settings, say: Say) -> dict[str, Any]:
-    rows = []
-    for name in MEMORY_NAMES:
-        candidate = BY_NAME[name]
-        row: dict[str, Any] = {"candidate": name, "family": candidate.family, "megabytes": [], "reasons": []}
-        for timesteps in steps:
-            say(f"  memory of {name} at T={timesteps}")
-            reason = None if candidate.installed() else NOT_INSTALLED
-            reason = "left out by --quick" if settings.quick and candidate.compiled else reason
-            value = None
-            if reason is None:
-                try:
-                    work = Workload("memory", timesteps, 128)
-                    value = memory.measure(candidate, work, settings.threads, allocator)
-                except RuntimeError as error:
-                    reason = str(error)
-            row["megabytes"].append(value)
-            row["reasons"].append(reason)
-        rows.append(row)
-    title = (
-        f"Peak memory of a training step above model, optimiser and input (MB), 784-400-10, B=128, malloc {allocator}"
-    )
-    table = {"name": f"memory, malloc {allocator}", "group": "memory", "kind": "memory", "title": title}
-    promises = [] if settings.quick else judge_memory(steps, rows)
-    return {**table, "timesteps": list(steps), "rows": rows, "promises": promises}
-
-
 def _write(out: Path, results: dict[str, Any]) -> None:
     write_json(out / "benchmarks.json", results)
     write_text(out / "benchmarks.md", page(results))
     for table in results["tables"]:
-        if table["kind"] == "memory" and len(table["timesteps"]) > 2:
+        if table["name"] == memory.PLOTTED:
             for suffix in ("svg", "png"):
                 write_bytes(out / f"memory.{suffix}", plots.memory(table, suffix))
 

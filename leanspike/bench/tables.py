@@ -4,10 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from leanspike.bench.candidates import CANDIDATES, ONCE, OURS, PACKING, Candidate
+from leanspike.bench.candidates import CANDIDATES, ONCE, OURS, PACKING, RECOMPUTE, Candidate
 from leanspike.bench.workloads import Workload
 
 PEERS = ("torch", "jax")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run.
+
+    Attributes:
+        only: groups or names of tables; empty for all.
+        rounds: turns of every candidate.
+        quick: a few steps and samples, without torch.compile: to see that everything runs and agrees.
+        compiling: let the candidates take part that use torch.compile.
+    """
+
+    only: tuple[str, ...] = ()
+    rounds: int = 12
+    threads: int = 2
+    quick: bool = False
+    compiling: bool = True
 
 
 @dataclass(frozen=True)
@@ -42,7 +60,7 @@ def _mlp(percent: int, timesteps: int, promises: tuple[Promise, ...]) -> Table:
     name = f"mlp-{percent}-T{timesteps}"
     title = f"Training step, 784-400-10, B=128, T={timesteps}, binary input with {percent} % ones"
     work = Workload(name, timesteps, 128, density=percent / 100)
-    return Table(name, "mlp", title, work, (*CANDIDATES, PACKING), promises=promises)
+    return Table(name, "mlp", title, work, (*CANDIDATES, RECOMPUTE, PACKING), promises=promises)
 
 
 _CODERS = tuple(
@@ -118,7 +136,7 @@ TABLES: tuple[Table, ...] = (
 
 MEMORY_STEPS: dict[str, tuple[int, ...]] = {"as it is": (5, 10, 25, 50, 100), "giving back": (25, 100)}
 MEMORY_PROMISES = {25: 4.0, 100: 10.0}
-MEMORY_NAMES = tuple(candidate.name for candidate in CANDIDATES if candidate.name != "jaxpike unrolled")
+MEMORY_CANDIDATES = (OURS, RECOMPUTE, *(c for c in CANDIDATES if c.family != "ours" and c.mode != "unrolled"))
 GROUPS = (*dict.fromkeys(table.group for table in TABLES), "memory", "kernels")
 
 
@@ -127,8 +145,15 @@ def ours_name(table: Table) -> str:
     return next(candidate.name for candidate in table.candidates if candidate.family == OURS.family)
 
 
+def left_out(candidate: Candidate, quick: bool, compiling: bool) -> str | None:
+    """Why this candidate takes no part; None where it does."""
+    if not candidate.installed():
+        return "not installed"
+    if quick and (candidate.compiled or candidate.mode == "unrolled"):
+        return "left out by --quick"
+    return "left out by --no-compile" if candidate.compiled and not compiling else None
+
+
 def quick(table: Table) -> Table:
-    """The same table on a few steps and samples, without torch.compile: to see that everything runs and agrees."""
-    skipped = {c.name: "left out by --quick" for c in table.candidates if c.compiled or c.mode == "unrolled"}
-    title = f"{table.title} [--quick: T=3, B=8]"
-    return replace(table, title=title, work=table.work.resized(3, 8), skipped={**table.skipped, **skipped}, promises=())
+    """The same table on a few steps and samples: to see that everything runs and agrees."""
+    return replace(table, title=f"{table.title} [--quick: T=3, B=8]", work=table.work.resized(3, 8), promises=())

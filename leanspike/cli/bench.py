@@ -34,6 +34,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--rounds", type=int, default=12, help="turns of every candidate (default 12)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every candidate (default 2)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and no torch.compile: a check, no figures")
+    parser.add_argument("--no-compile", action="store_true", help="leave out torch.compile, which takes minutes")
     parser.add_argument("--out", type=Path, help="folder for benchmarks.json, benchmarks.md and the memory plot")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.set_defaults(run=run)
@@ -42,11 +43,12 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Exit 1 where a candidate that should have computed the same did not."""
     from leanspike.bench.page import page
-    from leanspike.bench.run import Settings, failures
+    from leanspike.bench.run import failures
     from leanspike.bench.run import run as measure
+    from leanspike.bench.tables import Settings
 
     only = tuple(name.strip() for name in args.only.split(",") if name.strip()) if args.only else ()
-    settings = Settings(only, args.rounds, args.threads, args.quick)
+    settings = Settings(only, args.rounds, args.threads, args.quick, not args.no_compile)
     results = measure(settings, args.out, lambda line: print(line, file=sys.stderr, flush=True))
     print(json.dumps(results, indent=2, allow_nan=False) if args.json else page(results))
     wrong = failures(results)
