@@ -1,7 +1,7 @@
 """Counter-based random numbers: every draw is a pure function of (seed, stream, counter).
 
     mix(x)      : x ^= x>>16; x *= 0x21F0AAAD; x ^= x>>15; x *= 0xD35A2D97; x ^= x>>15     (mod 2^32)
-    key         = mix(mix(mix(seed) + stream) + step)
+    key         = mix(mix(mix(seed + 0x9E3779B9) + stream) + step)      (mix(0) = 0: the sum leaves it)
     word(i)     = mix(key + i * 0x9E3779B9)
     draw16(j)   = j even: low half of word(j/2); j odd: high half of word(j/2)
 
@@ -42,7 +42,7 @@ def key(seed: int, streams: npt.ArrayLike, steps: npt.ArrayLike) -> U32:
     Returns:
         ``[T, B]`` keys.
     """
-    base = mix([seed & 0xFFFFFFFF])
+    base = mix([(seed + GOLDEN) & 0xFFFFFFFF])
     stream = mix(base + np.asarray(streams).astype(np.uint32))
     return mix(stream[None, :] + np.asarray(steps).astype(np.uint32)[:, None])
 
@@ -57,7 +57,7 @@ def draws16(keys: U32, count: int) -> npt.NDArray[np.uint16]:
 
 def derive(seed: int, *labels: int) -> int:
     """A seed for a sub-task (an epoch, a split, a worker): independent for different labels, 31 bits."""
-    word = mix([seed & 0xFFFFFFFF])
+    word = mix([(seed + GOLDEN) & 0xFFFFFFFF])
     for label in labels:
-        word = mix(word + np.uint32(label & 0xFFFFFFFF))
+        word = mix(word + np.uint32((label + GOLDEN) & 0xFFFFFFFF))
     return int(word[0] >> np.uint32(1))

@@ -51,7 +51,7 @@ def rate_reference(thresholds: Tensor, numbers: Tensor, timesteps: int, seed: in
         ``[T, B, N]`` float32 spikes, 0 or 1.
     """
     batch, inputs = thresholds.shape
-    base = _mix(torch.tensor(seed & _MASK, dtype=torch.int64, device=thresholds.device))
+    base = _mix(torch.tensor((seed + GOLDEN) & _MASK, dtype=torch.int64, device=thresholds.device))
     streams = _mix((base + (numbers.to(torch.int64) & _MASK)) & _MASK)
     pairs = torch.arange((inputs + 1) // 2, device=thresholds.device) * _GOLDEN
     spikes = torch.empty(timesteps, batch, inputs, dtype=torch.float32, device=thresholds.device)

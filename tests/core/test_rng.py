@@ -17,7 +17,7 @@ def plain_mix(x: int) -> int:
 
 def test_draws_follow_the_formula() -> None:
     seed, stream, step = 12345, 678, 9
-    key = plain_mix((plain_mix((plain_mix(seed) + stream) & 0xFFFFFFFF) + step) & 0xFFFFFFFF)
+    key = plain_mix((plain_mix((plain_mix(seed + 0x9E3779B9 & 0xFFFFFFFF) + stream) & 0xFFFFFFFF) + step) & 0xFFFFFFFF)
     words = [plain_mix((key + i * 0x9E3779B9) & 0xFFFFFFFF) for i in range(4)]
     expected = [half for word in words for half in (word & 0xFFFF, word >> 16)][:7]
     keys = rng.key(seed, np.array([stream]), np.array([step]))

@@ -57,11 +57,11 @@ static inline uint32_t mix(uint32_t x) {
     return x;
 }
 
-/* core/rng.py: key = mix(mix(mix(seed) + stream) + step), word(i) = mix(key + i * golden); a word serves two inputs.
+/* core/rng.py: key = mix(mix(mix(seed + golden) + stream) + step), word(i) = mix(key + i * golden); a word serves two inputs.
    thresholds [batch, padded] with padded = features rounded up to 32 and zeros behind; bits [T, B, padded / 32]. */
 EXPORT void leanspike_rate(const uint16_t *thresholds, const int64_t *streams, int64_t steps, int64_t batch,
                            int64_t padded, uint32_t seed, uint32_t *bits, int64_t threads) {
-    uint32_t base = mix(seed);
+    uint32_t base = mix(seed + 0x9E3779B9u);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t b = 0; b < batch; b++) {
         uint32_t stream = mix(base + (uint32_t)streams[b]);
