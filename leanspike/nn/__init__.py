@@ -7,7 +7,7 @@ from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime, Dropout
 from leanspike.nn.readout import Output, readout, readout_at_every_step
 from leanspike.nn.scan import lif_scan
-from leanspike.nn.spikes import Spikes
+from leanspike.nn.spikes import Spikes, rate_spikes
 from leanspike.nn.synapses import Conv2d, Flatten, Linear, MaxPool2d
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "lif",
     "lif_scan",
     "lif_step",
+    "rate_spikes",
     "readout",
     "readout_at_every_step",
 ]

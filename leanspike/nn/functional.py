@@ -19,6 +19,7 @@ from torch import Tensor
 
 from leanspike.nn import surrogate
 from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.operation import Operation
 
 SpikeFunction = Callable[[Tensor], Tensor]
 
@@ -42,7 +43,7 @@ class LIFState:
         return LIFState(torch.zeros_like(like), hold)
 
 
-class _HardSpike(torch.autograd.Function):
+class _HardSpike(Operation):
     @staticmethod
     def forward(ctx, x: Tensor, name: str, scale: float) -> Tensor:  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x)
@@ -60,7 +61,12 @@ def spike_function(config: NeuronConfig, smooth: bool = False) -> SpikeFunction:
     name, scale = config.surrogate, config.surrogate_scale
     if smooth:
         return lambda x: surrogate.primitive(name, x, scale)
-    return lambda x: _HardSpike.apply(x, name, scale)  # type: ignore[no-any-return]
+
+    def hard(x: Tensor) -> Tensor:
+        spikes: Tensor = _HardSpike.on(x, name, scale)
+        return spikes
+
+    return hard
 
 
 def lif_step(

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from leanspike.nn.kernels import cpu
 from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.operation import Operation
 from leanspike.nn.spikes import Spikes
 
 DENSE_ABOVE = 0.4
@@ -29,7 +30,7 @@ def linear_spikes(x: Spikes, weight: Tensor, bias: Tensor | None) -> Tensor:
     features = weight.shape[1]
     beta, never = torch.zeros(features), torch.full((features,), _PASS_THROUGH.threshold)
     # A neuron without leak or spike holds its current as its potential: the fused kernel serves for both.
-    _, current, _ = _DenseLIF.apply(
+    _, current, _ = _DenseLIF.on(
         x.edge, weight, bias, beta, never, x.bits, x.shape[2], _PASS_THROUGH, False, True, False
     )
     return current  # type: ignore[no-any-return]
@@ -52,7 +53,7 @@ def dense_lif(
         recompute: keep no potentials for backward.
     """
     shape = (*x.shape[:2], weight.shape[1])
-    edge, potential, bits = _DenseLIF.apply(
+    edge, potential, bits = _DenseLIF.on(
         x.edge, weight, bias, beta, threshold, x.bits, x.shape[2], config, not output, output, recompute
     )
     if output:
@@ -63,12 +64,12 @@ def dense_lif(
 def dense_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """``x @ weight (+ bias)`` over the last axis, by our own product where the kernels serve."""
     if cpu.serves(x) and cpu.serves(weight):
-        product: Tensor = _Product.apply(x, weight, bias)
+        product: Tensor = _Product.on(x, weight, bias)
         return product
     return x @ weight if bias is None else x @ weight + bias
 
 
-class _DenseLIF(torch.autograd.Function):
+class _DenseLIF(Operation):
     @staticmethod
     def forward(  # type: ignore[no-untyped-def]
         ctx, edge, weight, bias, beta, threshold, bits, inputs, config, pack, show, recompute
@@ -96,8 +97,8 @@ class _DenseLIF(torch.autograd.Function):
         grad_current = torch.empty(shape) if ctx.needs_input_grad[0] else None
         learn = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
         d_weight, d_bias, d_beta, d_threshold = cpu.gather_lif_backward(
-            bits, ctx.inputs, weight, bias, beta, threshold, ctx.config, kept, grad_spikes, grad_potential, grad_current,
-            learn,
+            bits, ctx.inputs, weight, bias, beta, threshold, ctx.config,
+            kept, grad_spikes, grad_potential, grad_current, learn,
         )  # fmt: skip
         d_input = None
         if grad_current is not None:
@@ -105,7 +106,7 @@ class _DenseLIF(torch.autograd.Function):
         return d_input, d_weight, d_bias, d_beta, d_threshold, None, None, None, None, None, None
 
 
-class _Product(torch.autograd.Function):
+class _Product(Operation):
     @staticmethod
     def forward(ctx, x, weight, bias):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x, weight)

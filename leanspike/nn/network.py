@@ -36,9 +36,7 @@ class Network(nn.Module):
         recompute: keep only packed spikes for backward where the kernels can, and compute potentials again.
     """
 
-    def __init__(
-        self, layers: Sequence[nn.Module], readout: ReadoutName = "count", recompute: bool = False
-    ) -> None:
+    def __init__(self, layers: Sequence[nn.Module], readout: ReadoutName = "count", recompute: bool = False) -> None:
         super().__init__()
         if not layers or not isinstance(layers[-1], LIF | LeakyIntegrator):
             raise ValueError("the last layer of a network must be LIF or LeakyIntegrator neurons")

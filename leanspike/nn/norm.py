@@ -1,8 +1,8 @@
 r"""Normalisation of synaptic currents, and dropout, for networks that run over time.
 
-    batch   y = gamma (I - mu) / sqrt(var + eps) + b, statistics over T and B           Ioffe & Szegedy 2015
-    tdbn    the same with gamma initialised to alpha * threshold                        Zheng et al. 2021, arXiv:2011.05280
-    bntt    one gamma (no bias) and one set of statistics for each step                 Kim & Panda 2021, arXiv:2010.01729
+batch   y = gamma (I - mu) / sqrt(var + eps) + b, statistics over T and B           Ioffe & Szegedy 2015
+tdbn    the same with gamma initialised to alpha * threshold                        Zheng et al. 2021, arXiv:2011.05280
+bntt    one gamma (no bias) and one set of statistics for each step                 Kim & Panda 2021, arXiv:2010.01729
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class BatchNormThroughTime(nn.Module):
             self.training,
             self.momentum,
         )
-        return normal.unflatten(1, (steps, self.channels)).transpose(0, 1)
+        unfolded: Tensor = normal.unflatten(1, (steps, self.channels))
+        return unfolded.transpose(0, 1)
 
 
 class Dropout(nn.Module):

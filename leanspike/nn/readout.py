@@ -1,8 +1,8 @@
 """From the output layer's spikes or potentials to one score a class; ties go to the lowest index.
 
-    count          number of spikes
-    membrane_last  u[T-1]        membrane_max   max over t of u[t]        membrane_mean  mean over t of u[t]
-    first_spike    T - (step of the first spike), 0 where there is none: the earliest spike wins
+count          number of spikes
+membrane_last  u[T-1]        membrane_max   max over t of u[t]        membrane_mean  mean over t of u[t]
+first_spike    T - (step of the first spike), 0 where there is none: the earliest spike wins
 """
 
 from __future__ import annotations

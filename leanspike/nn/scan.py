@@ -6,13 +6,13 @@ the threshold). The gradient of the current is written over it when backward run
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.functional import LIFState
 from leanspike.nn.kernels import cpu, cuda, reference
 from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.operation import Operation
 from leanspike.nn.spikes import Spikes
 
 
@@ -40,16 +40,18 @@ def lif_scan(
         current = Constant(current[0], current.shape[0])
     steps = current.shape[0]
     source = current.values if isinstance(current, Constant) else current
-    start = state or LIFState.zeros(source.detach() if isinstance(current, Constant) else source.detach()[0], config.refractory)
+    start = state or LIFState.zeros(
+        source.detach() if isinstance(current, Constant) else source.detach()[0], config.refractory
+    )
     fast = cpu.serves(source) and not smooth and config.refractory == 0
     if fast and pack:
-        edge, u, end, bits = _PackedScan.apply(source, steps, beta, threshold, start.potential, config)
+        edge, u, end, bits = _PackedScan.on(source, steps, beta, threshold, start.potential, config)
         return Spikes.packed(bits, tuple(current.shape), edge), u, LIFState(end)
-    values, u, end, hold = _Scan.apply(source, steps, beta, threshold, start, start.potential, config, smooth)
+    values, u, end, hold = _Scan.on(source, steps, beta, threshold, start, start.potential, config, smooth)
     return Spikes.of(values), u, LIFState(end, hold)
 
 
-class _Scan(torch.autograd.Function):
+class _Scan(Operation):
     @staticmethod
     def forward(ctx, source, steps, beta, threshold, state, start, config, smooth):  # type: ignore[no-untyped-def]
         kernel = reference
@@ -74,7 +76,7 @@ class _Scan(torch.autograd.Function):
         return g.current, None, g.beta, g.threshold, None, g.potential, None, None
 
 
-class _PackedScan(torch.autograd.Function):
+class _PackedScan(Operation):
     @staticmethod
     def forward(ctx, source, steps, beta, threshold, start, config):  # type: ignore[no-untyped-def]
         u, end, bits = cpu.forward_packed(source, steps, beta, threshold, start, config)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from leanspike.nn.kernels import cpu
+from leanspike.nn.operation import Operation
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Spikes:
         if self.values is not None:
             return self.values
         assert self.bits is not None
-        values: Tensor = _Unpack.apply(self.edge, self.bits, self.shape)
+        values: Tensor = _Unpack.on(self.edge, self.bits, self.shape)
         return values if self.gain == 1.0 else values * self.gain
 
     def count(self) -> float:
@@ -69,7 +70,7 @@ class Spikes:
         """Mean firing rate over steps, batch and neurons: a scalar that gradients flow through."""
         if self.values is not None:
             return self.values.ne(0).to(self.values.dtype).mean() if self.gain != 1.0 else self.values.mean()
-        mean: Tensor = _Rate.apply(self.edge, self.density)
+        mean: Tensor = _Rate.on(self.edge, self.density)
         return mean
 
     def rates(self) -> Tensor:
@@ -86,7 +87,7 @@ class Spikes:
         if self.bits is None or channels % 32:
             return Spikes(shape, values=self.dense().permute(0, 1, 3, 4, 2).reshape(shape))
         assert self.edge is not None
-        edge: Tensor = _FlattenEdge.apply(self.edge, shape)
+        edge: Tensor = _FlattenEdge.on(self.edge, shape)
         return Spikes(shape, bits=self.bits.reshape(steps, batch, -1), edge=edge, gain=self.gain)
 
     def masked(self, mask: Tensor, gain: float) -> Spikes:
@@ -94,7 +95,7 @@ class Spikes:
         if self.bits is None:
             return Spikes(self.shape, values=self.dense() * (mask * gain))
         assert self.edge is not None
-        edge: Tensor = _MaskEdge.apply(self.edge, mask)
+        edge: Tensor = _MaskEdge.on(self.edge, mask)
         words = cpu.pack(mask[None].float())
         return Spikes(self.shape, bits=self.bits & words, edge=edge, gain=self.gain * gain)
 
@@ -105,7 +106,20 @@ def pack(values: Tensor) -> Spikes | None:
     return None if bits is None else Spikes.packed(bits, tuple(values.shape))
 
 
-class _Unpack(torch.autograd.Function):
+def rate_spikes(thresholds: Tensor, numbers: Tensor, steps: int, seed: int) -> Spikes | None:
+    """Rate-coded spikes ``[T, B, F]`` drawn straight into words; None where the C kernels do not serve.
+
+    Args:
+        thresholds: ``[B, F]`` int32, 0..65535: an input fires when its 16-bit draw lies below.
+        numbers: ``[B]`` int64 stream numbers; the draws are :mod:`leanspike.core.rng`'s.
+    """
+    if not cpu.loaded() or thresholds.is_cuda:
+        return None
+    bits = cpu.rate(thresholds, numbers, steps, seed)
+    return Spikes.packed(bits, (steps, *thresholds.shape))
+
+
+class _Unpack(Operation):
     @staticmethod
     def forward(ctx, edge, bits, shape):  # type: ignore[no-untyped-def]
         return cpu.unpack(bits, shape)
@@ -115,7 +129,7 @@ class _Unpack(torch.autograd.Function):
         return grad, None, None
 
 
-class _Rate(torch.autograd.Function):
+class _Rate(Operation):
     @staticmethod
     def forward(ctx, edge, density):  # type: ignore[no-untyped-def]
         ctx.shape = edge.shape
@@ -126,7 +140,7 @@ class _Rate(torch.autograd.Function):
         return (grad / ctx.shape.numel()).expand(ctx.shape), None
 
 
-class _FlattenEdge(torch.autograd.Function):
+class _FlattenEdge(Operation):
     @staticmethod
     def forward(ctx, edge, shape):  # type: ignore[no-untyped-def]
         ctx.shape = edge.shape
@@ -138,7 +152,7 @@ class _FlattenEdge(torch.autograd.Function):
         return grad.reshape(steps, batch, height, width, channels).permute(0, 1, 4, 2, 3), None
 
 
-class _MaskEdge(torch.autograd.Function):
+class _MaskEdge(Operation):
     @staticmethod
     def forward(ctx, edge, mask):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(mask)

@@ -13,9 +13,9 @@ from torch.nn.functional import cross_entropy
 
 from leanspike.core.rng import derive
 from leanspike.data import Split
-from leanspike.encode import encode
 from leanspike.nn import Network, readout, readout_at_every_step
 from leanspike.train.batches import Draw, Samples, scaled
+from leanspike.train.coding import coded
 from leanspike.train.config import RunConfig
 from leanspike.train.losses import classification
 
@@ -124,7 +124,7 @@ def _add_spiking(
     sums: _Sums, network: Network, piece: Samples, config: RunConfig, steps: bool, operations: bool
 ) -> None:
     seed, count = derive(config.seed, Draw.ENCODE_EVALUATION), len(piece)
-    x = encode(scaled(piece.x), piece.numbers, config.encoder, config.timesteps, seed)
+    x = coded(piece.x, piece.numbers, network, config, seed)
     output = network(x)
     sums.logits.append(readout(output, network.readout))
     sums.loss += float(classification(output, piece.y, network.readout, config)) * count

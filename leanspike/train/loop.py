@@ -62,7 +62,7 @@ class TrainResult:
         return self.history[self.best_epoch - 1].validation_accuracy
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Run:
     config: RunConfig
     fabric: Fabric
@@ -76,7 +76,7 @@ class _Run:
     out: Path | None
     checkpoint_seconds: float
     progress: Progress
-    board: Board | None
+    board: Board | None = None
 
 
 def make_fabric(config: RunConfig, devices: int = 1, nodes: int = 1) -> Fabric:
@@ -129,37 +129,42 @@ def fit(
     found = _resume(out, config, facts, progress) if out else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network = network or build_network(config, data.shape, len(data.classes))
+        if network is None:
+            network = build_network(config, data.shape, len(data.classes))
         fabric = fabric or make_fabric(config, devices, nodes)
-        progress = progress if fabric.is_global_zero else Progress()
+        possible, key = fabric.world_size <= min(config.train.batch_size, len(training)), "train.batch_size"
+        require(possible, key, config.train.batch_size, f"a sample for each of the {fabric.world_size} processes")
         objective = Objective(network, config, partial(_reduce, fabric, how="mean"))
-        model = fabric.setup_module(objective)
-        optimizer: Any = fabric.setup_optimizers(make_optimizer(network, config.train))
-        state = State.start(network, config.train, fabric.device)
-        found = fabric.broadcast(found)
-        if found:
-            restore(found, state, network, optimizer.optimizer)
-            fabric.strategy.precision.load_state_dict(found.facts["loss_scale"])
-        board = Board(out / "tensorboard", state.epoch) if tensorboard and out and fabric.is_global_zero else None
         run = _Run(
             config=config,
             fabric=fabric,
             network=network,
             objective=objective,
-            model=model,
-            optimizer=optimizer,
+            model=fabric.setup_module(objective),
+            optimizer=fabric.setup_optimizers(make_optimizer(network, config.train)),
             samples=Samples.of(training, fabric.device),
             validation=validation,
             facts=facts,
             out=out,
             checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
-            board=board,
+            progress=progress if fabric.is_global_zero else Progress(),
         )
-        with progress:
+        state = _state(run, found)
+        run.board = Board(out / "tensorboard", state.epoch) if tensorboard and out and fabric.is_global_zero else None
+        with run.progress:
             while not state.finished(config.train):
                 _train_epoch(run, state)
     return _result(run, state)
+
+
+def _state(run: _Run, found: Checkpoint | None) -> State:
+    """The state to start from: what the first process found in its folder, or the beginning."""
+    state = State.start(run.network, run.config.train, run.fabric.device)
+    found = run.fabric.broadcast(found)
+    if found:
+        restore(found, state, run.network, run.optimizer.optimizer)
+        run.fabric.strategy.precision.load_state_dict(found.facts["loss_scale"])
+    return state
 
 
 def _train_epoch(run: _Run, state: State) -> None:
@@ -182,8 +187,9 @@ def _train_epoch(run: _Run, state: State) -> None:
         if time.monotonic() - saved >= run.checkpoint_seconds and state.step < steps:
             _save(run, state)
             saved = time.monotonic()
-    trained = sum(epoch.size(step) for step in range(first, steps))
-    _close_epoch(run, state, rate, started, trained / (time.monotonic() - started))
+    seconds = time.monotonic() - started
+    seen, trained = (sum(epoch.size(step) for step in range(start, steps)) for start in (0, first))
+    _close_epoch(run, state, seen, rate, seconds, trained / seconds)
 
 
 def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rate: float) -> None:
@@ -206,8 +212,8 @@ def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rat
     run.optimizer.zero_grad(set_to_none=True)
 
 
-def _close_epoch(run: _Run, state: State, rate: float, started: float, speed: float) -> None:
-    config, count = run.config.train, len(run.samples)
+def _close_epoch(run: _Run, state: State, seen: int, rate: float, seconds: float, speed: float) -> None:
+    started = time.monotonic()
     loss, right = (float(_reduce(run.fabric, value, "sum")) for value in (state.loss, state.right))
     if not math.isfinite(loss):
         remedy = "lower it, or set train.clip_norm=1"
@@ -215,9 +221,9 @@ def _close_epoch(run: _Run, state: State, rate: float, started: float, speed: fl
     with averaged(state.average, run.network):
         validation_loss, validation_accuracy, rates = _validate(run)
         state.epoch, state.step = state.epoch + 1, 0
-        seconds = time.monotonic() - started
+        seconds += time.monotonic() - started
         score = (validation_loss, validation_accuracy, rates)
-        record = EpochRecord(state.epoch, loss / count, right / count, *score, rate, seconds, speed)
+        record = EpochRecord(state.epoch, loss / seen, right / seen, *score, rate, seconds, speed)
         state.history.append(record)
         if _better(state.history, state.best_epoch):
             state.best_epoch = state.epoch
@@ -227,7 +233,7 @@ def _close_epoch(run: _Run, state: State, rate: float, started: float, speed: fl
     state.loss.zero_()
     state.right.zero_()
     _save(run, state)
-    run.progress.epoch(record, config.epochs)
+    run.progress.epoch(record, run.config.train.epochs)
 
 
 def _validate(run: _Run) -> tuple[float | None, float | None, tuple[float, ...]]:

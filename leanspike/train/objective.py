@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from leanspike.core.records import require
-from leanspike.encode import encode
 from leanspike.nn import Network, Output, readout
 from leanspike.train.batches import scaled
+from leanspike.train.coding import coded
 from leanspike.train.config import RunConfig
 from leanspike.train.losses import classification, rate_penalty
 
@@ -48,7 +48,7 @@ class Objective(nn.Module):
             logits = self.network(scaled(x))
             loss = cross_entropy(logits, labels, label_smoothing=self.config.train.label_smoothing) * share
         else:
-            spikes = encode(scaled(x), numbers, self.config.encoder, self.config.timesteps, seed)
+            spikes = coded(x, numbers, self.network, self.config, seed)
             output = self.network(spikes)
             logits = readout(output, self.network.readout)
             loss = classification(output, labels, self.network.readout, self.config) * share

@@ -56,4 +56,4 @@ def test_layers_import_only_what_they_may() -> None:
 
 
 def test_no_file_is_called_utils() -> None:
-    assert not [path for path in PACKAGE.rglob("*util*.py")]
+    assert not list(PACKAGE.rglob("*util*.py"))

@@ -14,13 +14,19 @@ import sys
 from pathlib import Path
 
 SOURCE = Path(__file__).parent / "csrc" / "kernels.c"
-FLAGS = (
-    "-O3 -std=gnu11 -fPIC -shared -ffp-contract=off -fno-trapping-math -fno-math-errno -fvisibility=hidden".split()
-)
+FLAGS = [
+    "-O3",
+    "-std=gnu11",
+    "-fPIC",
+    "-ffp-contract=off",
+    "-fno-trapping-math",
+    "-fno-math-errno",
+    "-fvisibility=hidden",
+]
 X86 = {
     "plain": [],
     "avx2": ["-mavx2", "-mfma", "-mbmi2"],
-    "avx512": "-mavx512f -mavx512bw -mavx512vl -mavx512dq -mfma -mbmi2 -mprefer-vector-width=512".split(),
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mfma", "-mbmi2", "-mprefer-vector-width=512"],
 }
 
 
@@ -42,18 +48,21 @@ def build(folder: Path) -> str:
 
 
 def _compile(command: list[str], target: Path) -> str | None:
-    partial = target.with_suffix(f".{os.getpid()}.part")
+    """Compile and link apart, since -fopenmp at the link would bind the system's own OpenMP library."""
     openmp = ["-fopenmp"] if sys.platform.startswith("linux") else []
+    compiled, linked = (target.with_suffix(f".{os.getpid()}.{suffix}") for suffix in ("o", "part"))
     try:
-        # Compiled and linked apart, since -fopenmp at the link would bind the system's own OpenMP library.
-        object_file = target.with_suffix(f".{os.getpid()}.o")
-        compile_flags = [flag for flag in command if flag != "-shared"]
-        subprocess.run([*compile_flags, *openmp, "-c", str(SOURCE), "-o", str(object_file)], check=True, capture_output=True, text=True)
-        subprocess.run([command[0], "-shared", str(object_file), "-lm", "-o", str(partial)], check=True, capture_output=True, text=True)
-        object_file.unlink()
-        partial.replace(target)
-    except subprocess.CalledProcessError as error:
-        return (error.stderr.strip().splitlines() or [str(error)])[-1]
+        for line in (
+            [*command, *openmp, "-c", str(SOURCE), "-o", str(compiled)],
+            [command[0], "-shared", str(compiled), "-lm", "-o", str(linked)],
+        ):
+            done = subprocess.run(line, capture_output=True, text=True, check=False)
+            if done.returncode:
+                return str((done.stderr.strip().splitlines() or [f"{line[0]} failed"])[-1])
+        linked.replace(target)
     except OSError as error:
         return str(error)
+    finally:
+        compiled.unlink(missing_ok=True)
+        linked.unlink(missing_ok=True)
     return None

@@ -18,14 +18,15 @@ _FLOATS = ctypes.c_void_p
 
 
 class _LIFArgs(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("steps", c_int64), ("batch", c_int64), ("features", c_int64),
         ("current", _FLOATS), ("current_step", c_int64),
         ("bits", _FLOATS), ("words", c_int64), ("inputs", c_int64),
         ("weight", _FLOATS), ("bias", _FLOATS), ("beta", _FLOATS), ("theta", _FLOATS), ("start", _FLOATS),
         ("zero_reset", c_int64), ("through_reset", c_int64), ("surrogate", c_int64), ("scale", c_double),
         ("threads", c_int64),
-        ("potential", _FLOATS), ("shown", _FLOATS), ("spikes", _FLOATS), ("out_bits", _FLOATS), ("out_words", c_int64), ("end", _FLOATS),
+        ("potential", _FLOATS), ("shown", _FLOATS), ("spikes", _FLOATS),
+        ("out_bits", _FLOATS), ("out_words", c_int64), ("end", _FLOATS),
         ("grad_spikes", _FLOATS), ("grad_step", c_int64), ("grad_potential", _FLOATS), ("grad_end", _FLOATS),
         ("grad_current", _FLOATS), ("grad_start", _FLOATS), ("grad_beta", _FLOATS), ("grad_theta", _FLOATS),
         ("grad_weight", _FLOATS), ("grad_bias", _FLOATS),
@@ -33,7 +34,7 @@ class _LIFArgs(ctypes.Structure):
 
 
 class _GemmArgs(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("m", c_int64), ("n", c_int64), ("k", c_int64),
         ("a", _FLOATS), ("a_row", c_int64), ("a_column", c_int64),
         ("b", _FLOATS), ("b_row", c_int64), ("b_column", c_int64),
@@ -41,9 +42,14 @@ class _GemmArgs(ctypes.Structure):
     ]  # fmt: skip
 
 
+def loaded() -> bool:
+    """Whether a library was built at installation and may be used."""
+    return library.load() is not None
+
+
 def serves(tensor: Tensor) -> bool:
-    """True where the C kernels can run: float32 on the CPU, and a library was built at installation."""
-    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and library.load() is not None
+    """True where the C kernels can run: float32 on the CPU, and a library is loaded."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and loaded()
 
 
 def _c() -> ctypes.CDLL:
@@ -246,10 +252,10 @@ def gather_lif_backward(
     config: NeuronConfig, kept: Tensor | None, grad_spikes: Tensor | None, grad_potential: Tensor | None,
     grad_current: Tensor | None, learn: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
-    """Gradients of weight, bias, beta and threshold; ``kept`` None recomputes the potentials, a chunk of samples at a time."""
+    """Gradients of weight, bias, beta and threshold; without ``kept`` the potentials are computed again, in chunks."""
     args = _gathering(bits, inputs, weight, bias, beta, threshold, config)
     args.potential, args.grad_current = _at(kept), _at(grad_current)
-    kept = _incoming(args, grad_spikes, grad_potential, None)
+    arriving = _incoming(args, grad_spikes, grad_potential, None)
     grad_weight = torch.empty_like(weight)
     grad_bias = None if bias is None else torch.empty_like(bias)
     args.grad_weight, args.grad_bias = _at(grad_weight), _at(grad_bias)
@@ -257,7 +263,7 @@ def gather_lif_backward(
     if sums is not None:
         args.grad_beta, args.grad_theta = _at(sums[0]), _at(sums[1])
     _c().leanspike_spiking_backward(ctypes.byref(args))
-    del kept
+    del arriving
     if sums is None:
         return grad_weight, grad_bias, None, None
     return grad_weight, grad_bias, sums[0].sum(0), sums[1].sum(0)

@@ -1,0 +1,38 @@
+"""A batch as the input of a network: encoded, and for the rate encoder straight to packed spikes where that pays."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from leanspike.encode import encode, rate
+from leanspike.nn import Flatten, Linear, Network, Spikes, rate_spikes
+from leanspike.train.batches import scaled
+from leanspike.train.config import RunConfig
+
+
+def coded(x: Tensor, numbers: Tensor, network: Network, config: RunConfig, seed: int) -> Tensor | Spikes:
+    """The encoded batch ``[T, B, ...]``.
+
+    Args:
+        x: ``[B, ...]`` uint8, or float32 in [0, 1].
+        numbers: ``[B]`` int64 sample numbers.
+
+    Returns:
+        What :func:`leanspike.encode.encode` gives, or the very same spikes packed and flat, ``[T, B, F]``, where the
+        C kernels draw them and a dense layer takes them.
+    """
+    values = scaled(x)
+    if config.encoder.kind == "rate" and _flat(network, tuple(values.shape[1:])):
+        thresholds = rate.thresholds16(values, config.encoder.gain).flatten(1)
+        spikes = rate_spikes(thresholds, numbers, config.timesteps, seed)
+        if spikes is not None:
+            return spikes
+    return encode(values, numbers, config.encoder, config.timesteps, seed)
+
+
+def _flat(network: Network, shape: tuple[int, ...]) -> bool:
+    """Whether the network starts by flattening samples of ``shape`` in the order in which the encoder counts them."""
+    one_channel = len(shape) < 3 or math.prod(shape[1:]) == math.prod(shape)
+    return isinstance(network.layers[0], Flatten | Linear) and one_channel
