@@ -175,7 +175,7 @@ def test_a_loss_that_is_not_finite_is_an_error(config: RunConfig, training: Trai
 
 
 def test_an_artificial_network_trains_in_the_same_loop(training: TrainingData, digits: Dataset) -> None:
-    config = with_settings(RunConfig(), ["train.epochs=8"])
+    config = with_settings(RunConfig(), ["train.epochs=8", "train.learning_rate=5e-3"])
     torch.manual_seed(0)
     result = train.fit(config, training, network=models.build_ann(config.model, training.shape, 10))
     assert train.evaluate(result.network, digits.test(), config).accuracy > 0.93
