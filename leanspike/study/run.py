@@ -23,7 +23,6 @@ from leanspike.core.records import require, to_dict
 from leanspike.data import Dataset
 from leanspike.measure.pareto import front
 from leanspike.measure.records import Study, save
-from leanspike.report import build as build_report
 from leanspike.study.config import Point, StudyConfig
 from leanspike.study.monitor import Monitor
 from leanspike.study.results import collect
@@ -83,6 +82,8 @@ def run(
     measure_latencies(job)
     study = collect(job, command)
     save(study, out)
+    from leanspike.report import build as build_report  # here: workers need no plotting
+
     build_report(out)
     _report_failures(job)
     return study
@@ -172,11 +173,12 @@ def _train_all(job: Job, url: str, workers: int) -> None:
         for process, said in started:
             if _gave_up(process):
                 raise StudyError(_last_line(said))
-    if job.store.trials(OPEN):
-        codes = ", ".join(str(process.returncode) for process, _ in started)
-        text = next((_last_line(said) for process, said in started if process.returncode), "")
-        remedy = "start the same command again: finished trials are kept, begun ones go on"
-        raise StudyError(f"the workers ended early (exit codes {codes}) {text}", where=job.folder, remedy=remedy)
+        if job.store.trials(OPEN):
+            codes = ", ".join(str(process.returncode) for process in processes)
+            text = next((_last_line(said) for process, said in started if process.returncode), "")
+            remedy = "start the same command again: finished trials are kept, begun ones go on"
+            what = f"the workers ended early (exit codes {codes}{': ' if text else ''}{text})"
+            raise StudyError(what, where=job.folder, remedy=remedy)
 
 
 def _start(job: Job, url: str, workers: int, stack: ExitStack) -> tuple[subprocess.Popen[bytes], IO[bytes]]:

@@ -101,7 +101,11 @@ def sqlite_url(folder: Path) -> str:
 
 def _open(target: sa.URL, config: StudyConfig) -> Store:
     timeout = {"timeout": 60} if target.get_backend_name() == "sqlite" else {"connect_timeout": 10}
-    storage = RDBStorage(target.render_as_string(hide_password=False), {"connect_args": timeout, "pool_pre_ping": True})
+    options = {
+        "connect_args": timeout,
+        "poolclass": sa.NullPool,
+    }  # a connection an operation: none is left open, or stale
+    storage = RDBStorage(target.render_as_string(hide_password=False), options)
     create_table(storage.engine)
     name = f"leanspike {config.hash}"
     up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
