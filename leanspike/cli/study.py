@@ -75,11 +75,11 @@ def configuration(args: argparse.Namespace) -> StudyConfig:
     Raises:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
-    from leanspike.core.records import from_dict, load_toml, with_settings
+    from leanspike.core.records import from_dict, load_toml, merge, with_settings
     from leanspike.study import StudyConfig, parse_axis, parse_range
-    from leanspike.train import RunConfig
+    from leanspike.train import RunConfig, preset
 
-    settings = load_toml(args.config) if args.config else {}
+    settings = merge(preset(args.dataset), load_toml(args.config) if args.config else {})
     base = with_settings(from_dict(RunConfig, {**settings, "dataset": args.dataset}), args.settings)
     values: dict[str, Any] = {
         "run": base,

@@ -31,11 +31,11 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("dataset", metavar="DATASET", help="name (leanspike data list) or path of a data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    parser.add_argument("--model", help="mlp or convnet (default: mlp)")
-    parser.add_argument("--timesteps", type=int, metavar="T", help="number of timesteps (default: 5)")
-    parser.add_argument("--encoder", help="direct, rate, latency or delta (default: direct)")
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training split (default: 12)")
-    parser.add_argument("--seed", type=int, help="of everything random (default: 0)")
+    parser.add_argument("--model", help="mlp or convnet")
+    parser.add_argument("--timesteps", type=int, metavar="T", help="number of timesteps")
+    parser.add_argument("--encoder", help="direct, rate, latency or delta")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training split")
+    parser.add_argument("--seed", type=int, help="of everything random")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML, or the config.json of a run")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="A.B=C", help="one setting")
     parser.add_argument("--devices", type=int, default=1, metavar="N", help="processes, or GPUs, on this machine")
@@ -77,13 +77,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def configuration(args: argparse.Namespace) -> RunConfig:
-    """Defaults, then the file, then the options, then ``--set``.
+    """Defaults, then the data set's preset, then the file, then the options, then ``--set``.
 
     Raises:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
     from leanspike.core.records import from_dict, merge, with_settings
-    from leanspike.train import RunConfig
+    from leanspike.train import RunConfig, preset
 
     options: dict[str, Any] = {"dataset": args.dataset}
     for path, value in (
@@ -96,7 +96,7 @@ def configuration(args: argparse.Namespace) -> RunConfig:
         if value is not None:
             *parents, leaf = path
             options = merge(options, {parents[0]: {leaf: value}} if parents else {leaf: value})
-    settings = merge(_read_settings(args.config) if args.config else {}, options)
+    settings = merge(preset(args.dataset), merge(_read_settings(args.config) if args.config else {}, options))
     return with_settings(from_dict(RunConfig, settings), args.settings)
 
 

@@ -44,7 +44,7 @@ class ModelConfig:
     channels: tuple[int, ...] = (32, 64)
     norm: Literal["none", "batch", "tdbn", "bntt"] = "none"
     dropout: float = 0.0
-    readout: ReadoutName = "count"
+    readout: ReadoutName = "membrane_mean"
 
     def __post_init__(self) -> None:
         sizes = self.hidden + self.channels

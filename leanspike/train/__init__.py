@@ -4,6 +4,7 @@ from leanspike.train.config import RunConfig, TrainConfig
 from leanspike.train.evaluate import Evaluation, evaluate
 from leanspike.train.loop import TrainResult, fit, make_fabric
 from leanspike.train.networks import build_network, load_network
+from leanspike.train.presets import preset
 from leanspike.train.progress import Bar, EpochRecord, Lines, Progress, for_terminal
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "for_terminal",
     "load_network",
     "make_fabric",
+    "preset",
 ]

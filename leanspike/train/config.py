@@ -24,7 +24,8 @@ class TrainConfig:
         optimizer, learning_rate, weight_decay: Adam, AdamW (decoupled decay) or SGD with ``momentum``.
         schedule: ``none``; ``step``: times ``gamma`` every ``step_size`` epochs; ``cosine``: to 0 at the end.
         clip_norm: the gradient's norm is cut to this; 0 is off.
-        loss: on the spike ``count``, on the ``membrane``, or at every step (``tet``); :mod:`leanspike.train.losses`.
+        loss: on the network's own ``readout``, the spike ``count``, the ``membrane``, or at every step (``tet``);
+            :mod:`leanspike.train.losses`.
         tet_lambda: weight of TET's second term.
         label_smoothing: share of the target spread evenly over all classes.
         rate_penalty, target_rates: weight of the firing-rate penalty; the rates aimed at, spikes a neuron and
@@ -37,19 +38,19 @@ class TrainConfig:
         precision: Lightning Fabric's name of the arithmetic.
     """
 
-    epochs: int = 12
+    epochs: int = 10
     batch_size: int = 128
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.0
     momentum: float = 0.9
-    schedule: Literal["none", "step", "cosine"] = "none"
+    schedule: Literal["none", "step", "cosine"] = "cosine"
     step_size: int = 10
     gamma: float = 0.5
     clip_norm: float = 0.0
-    loss: Literal["count", "membrane", "tet"] = "count"
+    loss: Literal["readout", "count", "membrane", "tet"] = "readout"
     tet_lambda: float = 1e-3
-    label_smoothing: float = 0.0
+    label_smoothing: float = 0.1
     rate_penalty: float = 0.0
     target_rates: tuple[float, ...] = ()
     patience: int = 0

@@ -1,5 +1,6 @@
 r"""Losses on what the output layer does, with y the labels and CE the softmax cross-entropy (mean over the batch).
 
+    readout   CE(the network's readout, y)               what decides is what is trained
     count     CE(sum_t s[t], y)                          s: output spikes
     membrane  CE(readout(u), y)                          u: output potential; last, max or mean over t, mean by default
     tet       (1 - lambda) mean_t CE(u[t], y) + lambda mean((u - phi)^2)
@@ -31,10 +32,9 @@ def classification(output: Output, labels: Tensor, kind: str, config: RunConfig)
     train = config.train
     if train.loss == "tet":
         return tet(output.potential, labels, config.neuron.threshold, train.tet_lambda, train.label_smoothing)
-    if train.loss == "count":
-        logits = readout(output, "count")
-    else:
-        logits = readout(output, kind if kind.startswith("membrane") else "membrane_mean")
+    if train.loss == "membrane" and not kind.startswith("membrane"):
+        kind = "membrane_mean"
+    logits = readout(output, "count" if train.loss == "count" else kind)
     return cross_entropy(logits, labels, label_smoothing=train.label_smoothing)
 
 
