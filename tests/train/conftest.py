@@ -34,7 +34,8 @@ def training(digits: Dataset) -> TrainingData:
 
 @pytest.fixture
 def config() -> RunConfig:
-    return RunConfig(timesteps=4, model=ModelConfig(hidden=(32,)), train=TrainConfig(epochs=3, learning_rate=5e-3))
+    plain = TrainConfig(epochs=3, learning_rate=5e-3, schedule="none", loss="count", label_smoothing=0.0)
+    return RunConfig(timesteps=4, model=ModelConfig(hidden=(32,), readout="count"), train=plain)
 
 
 @pytest.fixture

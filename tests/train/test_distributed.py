@@ -43,7 +43,8 @@ def _rank(rank: int, processes: int, port: int, out: Path) -> None:
         tensors.setdefault(f"{case}.gradient", torch.cat(grads).clone())
 
     register_optimizer_step_pre_hook(keep)
-    base = ["timesteps=4", "model.hidden=[32]", "train.epochs=2", "train.learning_rate=5e-3"]
+    base = ["timesteps=4", "model.hidden=[32]", "model.readout=count", "train.loss=count", "train.label_smoothing=0.0"]
+    base += ["train.epochs=2", "train.learning_rate=5e-3", "train.schedule=none"]
     for case, settings in CASES.items():
         result = train.fit(with_settings(RunConfig(), base + settings), training, out / case, fabric=fabric)
         tensors[f"{case}.weights"] = torch.cat([weight.detach().flatten() for weight in result.network.parameters()])

@@ -110,7 +110,9 @@ def test_learning_rates_are_torchs_own() -> None:
         ("cosine", lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 12)),
         ("none", lambda o: torch.optim.lr_scheduler.ConstantLR(o, 1.0)),
     ):
-        config = with_settings(RunConfig(), [f"train.schedule={setting}", "train.step_size=3"]).train
+        config = with_settings(
+            RunConfig(), ["train.epochs=12", f"train.schedule={setting}", "train.step_size=3", "train.gamma=0.5"]
+        ).train
         optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=config.learning_rate)
         theirs = schedule(optimizer)
         for epoch in range(12):
@@ -187,7 +189,9 @@ def test_a_network_of_ones_own_trains_and_is_loaded_again(training: TrainingData
         hidden = [nn.Flatten(), nn.Linear(64, 30), nn.LIF(neuron, 30)]
         return nn.Network([*hidden, nn.Linear(30, 10), nn.LeakyIntegrator(neuron, 10)], readout="membrane_max")
 
-    config = with_settings(RunConfig(), ["train.epochs=3", "train.loss=membrane", "train.learning_rate=5e-3"])
+    config = with_settings(
+        RunConfig(), ["train.epochs=3", "train.loss=membrane", "train.learning_rate=5e-3", "train.schedule=none"]
+    )
     result = train.fit(config, training, tmp_path, network=network())
     assert result.validation_accuracy is not None
     assert result.validation_accuracy > 0.7
@@ -203,11 +207,11 @@ def test_half_precision_without_a_gpu_is_an_error(training: TrainingData) -> Non
         train.fit(with_settings(RunConfig(), ["train.precision=16-mixed"]), training)
 
 
-def test_counting_spikes_that_an_own_network_has_not_is_an_error(training: TrainingData) -> None:
+def test_counting_spikes_that_an_own_network_has_not_is_an_error(config: RunConfig, training: TrainingData) -> None:
     neuron = nn.NeuronConfig()
     network = nn.Network([nn.Flatten(), nn.Linear(64, 10), nn.LeakyIntegrator(neuron, 10)], readout="membrane_last")
     with pytest.raises(ConfigError, match=r"train\.loss.*no output spikes"):
-        train.fit(RunConfig(), training, network=network)
+        train.fit(config, training, network=network)
 
 
 def test_the_test_set_cannot_be_reached_from_what_training_is_given(digits: Dataset) -> None:

@@ -25,25 +25,28 @@ def labels() -> torch.Tensor:
     return torch.arange(B) % K
 
 
+PLAIN = with_settings(RunConfig(), ["train.label_smoothing=0.0", "train.loss=count", "model.readout=count"])
+
+
 def by_hand(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
     target = one_hot(labels, K) * (1 - smoothing) + smoothing / K
     return -(target * torch.log(logits.exp() / logits.exp().sum(-1, keepdim=True))).sum(-1).mean()
 
 
 def test_count_loss_is_the_cross_entropy_of_spike_counts(output: Output, labels: torch.Tensor) -> None:
-    found = classification(output, labels, "count", RunConfig())
+    found = classification(output, labels, "count", PLAIN)
     assert output.spikes is not None
     torch.testing.assert_close(found, by_hand(output.spikes.sum(0), labels))
 
 
 def test_label_smoothing_mixes_in_the_uniform_target(output: Output, labels: torch.Tensor) -> None:
-    found = classification(output, labels, "count", with_settings(RunConfig(), ["train.label_smoothing=0.3"]))
+    found = classification(output, labels, "count", with_settings(PLAIN, ["train.label_smoothing=0.3"]))
     assert output.spikes is not None
     torch.testing.assert_close(found, by_hand(output.spikes.sum(0), labels, 0.3))
 
 
 def test_membrane_loss_follows_the_readout(output: Output, labels: torch.Tensor) -> None:
-    config = with_settings(RunConfig(), ["train.loss=membrane"])
+    config = with_settings(PLAIN, ["train.loss=membrane"])
     u = output.potential
     for kind, logits in (
         ("count", u.mean(0)),
@@ -59,7 +62,7 @@ def test_tet_is_the_mean_over_steps_and_a_pull_to_the_threshold(output: Output, 
     entropy = sum(by_hand(step, labels) for step in u) / T
     expected = (1 - weight) * entropy + weight * ((u - phi) ** 2).mean()
     torch.testing.assert_close(tet(u, labels, phi, weight), expected)
-    config = with_settings(RunConfig(), ["train.loss=tet", "train.tet_lambda=0.2", "neuron.threshold=1.5"])
+    config = with_settings(PLAIN, ["train.loss=tet", "train.tet_lambda=0.2", "neuron.threshold=1.5"])
     torch.testing.assert_close(classification(output, labels, "count", config), expected)
 
 

@@ -23,12 +23,12 @@ from leanspike.train import RunConfig
         ("train.optimizer=adagrad", "train.optimizer"),
         ("train.loss=mse", "train.loss"),
         ("train.learning_rat=0.1", "train.learning_rat"),
-        ("model.readout=membrane_max", "train.loss"),
+        ("train.loss=count model.readout=membrane_max", "train.loss"),
     ],
 )
 def test_a_bad_setting_is_one_line_that_names_its_key(setting: str, key: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        with_settings(RunConfig(), [setting])
+        with_settings(RunConfig(), setting.split())
     assert caught.value.line().startswith(f"{key}: ")
     assert "\n" not in caught.value.line()
 
