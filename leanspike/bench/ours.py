@@ -29,7 +29,7 @@ class OurStepper:
 
     def __init__(self, work: Workload, recompute: bool = False) -> None:
         neuron = NeuronConfig(beta=BETA, threshold=THRESHOLD, surrogate="atan", surrogate_scale=ATAN_SCALE)
-        model = models.ModelConfig(kind=work.network, hidden=work.sizes[1:-1], channels=work.channels)
+        model = models.ModelConfig(kind=work.network, hidden=work.sizes[1:-1], channels=work.channels, readout="count")
         self.work = work
         self.network: Network = models.build(model, neuron, work.sample, work.sizes[-1], work.timesteps)
         self.network.recompute = recompute

@@ -50,8 +50,13 @@ def _promises(promises: list[dict[str, Any]]) -> list[str]:
     lines = []
     for promise in promises:
         against = promise["against"] or "any peer"
+        if promise["promised"] is None:
+            lines.append(f"- against {against}: {figure(promise['reached'])}x, nothing promised")
+            continue
         verdict = {None: "not measured", True: "kept", False: "NOT KEPT"}[promise["kept"]]
-        lines.append(f"- promised {promise['promised']:g}x {against}: {figure(promise['reached'])}x, {verdict}")
+        lines.append(
+            f"- promised {promise['promised']:g}x, against {against}: {figure(promise['reached'])}x, {verdict}"
+        )
     return lines
 
 

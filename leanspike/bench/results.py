@@ -97,7 +97,7 @@ def judge(promise: Promise, rows: list[Row]) -> dict[str, Any]:
     peers = [(row.median, row.candidate) for row in rows if row.family in promise.families and row.median is not None]
     fastest, name = min(peers, default=(None, None))
     reached = None if ours is None or fastest is None else fastest / ours
-    kept = None if reached is None else reached >= promise.ratio
+    kept = None if reached is None or promise.ratio is None else reached >= promise.ratio
     return {"families": promise.families, "promised": promise.ratio, "against": name, "reached": reached, "kept": kept}
 
 
