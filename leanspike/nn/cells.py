@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -72,7 +74,10 @@ class LIF(Neurons):
 
 
 class LeakyIntegrator(Neurons):
-    """Neurons that never fire: u[t] = beta u[t-1] + I[t], the output layer of a membrane readout."""
+    """Neurons that never fire, so that no threshold is learned: u[t] = beta u[t-1] + I[t], for a membrane readout."""
+
+    def __init__(self, config: NeuronConfig, channels: int) -> None:
+        super().__init__(replace(config, learn_threshold=False), channels)
 
     def forward(self, current: Tensor | Constant, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:
         """Run all steps of ``current`` ``[T, B, C]``; the membrane potentials ``[T, B, C]`` come back."""

@@ -79,9 +79,11 @@ class Spikes:
             return self.dense().ne(0).float().mean((0, 1))
 
     def flatten(self) -> Spikes:
-        """``[T, B, H*W*C]``, channels last as the integer targets lay images out."""
+        """``[T, B, features]``: images channels last (H, W, C) as the integer targets lay them out, else in C order."""
         if len(self.shape) == 3:
             return self
+        if len(self.shape) != 5:
+            return Spikes.of(self.dense().flatten(2))
         steps, batch, channels, height, width = self.shape
         shape = (steps, batch, height * width * channels)
         if self.bits is None or channels % 32:

@@ -104,14 +104,15 @@ class MaxPool2d(nn.Module):
 
 
 class Flatten(nn.Module):
-    """``[T, B, C, H, W] -> [T, B, H*W*C]``, channels last, as the integer targets lay images out."""
+    """``[T, B, ...] -> [T, B, features]``: images channels last (H, W, C) as the integer targets lay them out, anything
+    else in C order."""
 
     def forward(self, x: Signal) -> Signal:
         """Flatten analogue values or spikes; what is flat already stays as it is."""
         if isinstance(x, Spikes):
             return x.flatten()
-        if len(x.shape) == 3:
-            return x
         if isinstance(x, Constant):
-            return Constant(x.values.permute(0, 2, 3, 1).flatten(1), x.steps)
-        return x.permute(0, 1, 3, 4, 2).flatten(2)
+            values = x.values.permute(0, 2, 3, 1) if x.values.dim() == 4 else x.values
+            return Constant(values.flatten(1), x.steps)
+        return (x.permute(0, 1, 3, 4, 2) if x.dim() == 5 else x).flatten(2)
+
