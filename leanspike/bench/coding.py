@@ -11,14 +11,19 @@ from torch import Tensor
 
 from leanspike.bench.candidates import Passes
 from leanspike.bench.workloads import Batch, Layer, Workload
-from leanspike.encode import EncoderConfig, encode
+from leanspike.encode.rate import rate_reference, thresholds16
+from leanspike.nn import rate_spikes
 
 Coder = Callable[[Tensor, int], Any]
 
 
 def _ours() -> Coder:
-    config = EncoderConfig(kind="rate")
-    return lambda x, timesteps: encode(x, torch.arange(len(x)), config, timesteps, seed=0)
+    def coded(x: Tensor, timesteps: int) -> Any:
+        thresholds, numbers = thresholds16(x, 1.0), torch.arange(len(x))
+        spikes = rate_spikes(thresholds, numbers, timesteps, seed=0)
+        return rate_reference(thresholds, numbers, timesteps, seed=0) if spikes is None else spikes
+
+    return coded
 
 
 def _snntorch() -> Coder:

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from leanspike import models
 from leanspike.bench.candidates import Passes
-from leanspike.bench.workloads import ATAN_SCALE, BETA, THRESHOLD, Batch, Layer, Workload
+from leanspike.bench.workloads import ATAN_SCALE, BETA, LEARNING_RATE, THRESHOLD, Batch, Layer, Workload
 from leanspike.nn import Conv2d, Linear, Network, NeuronConfig, readout
 from leanspike.nn.spikes import Spikes, pack
 from leanspike.train import TrainConfig
@@ -33,7 +33,7 @@ class OurStepper:
         self.work = work
         self.network: Network = models.build(model, neuron, work.sample, work.sizes[-1], work.timesteps)
         self.network.recompute = recompute
-        self.optimizer = make_optimizer(self.network, TrainConfig())
+        self.optimizer = make_optimizer(self.network, TrainConfig(learning_rate=LEARNING_RATE))
 
     def load(self, weights: list[Layer]) -> None:
         synapses = [layer for layer in self.network.layers if isinstance(layer, Linear | Conv2d)]
