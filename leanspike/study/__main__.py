@@ -16,7 +16,7 @@ from leanspike import data
 from leanspike.core.errors import LeanspikeError
 from leanspike.core.records import from_dict
 from leanspike.study.config import StudyConfig
-from leanspike.study.storage import open_store
+from leanspike.study.storage import in_reach, open_store
 from leanspike.study.worker import Job, work
 
 
@@ -28,7 +28,9 @@ def main() -> int:
     torch.set_num_threads(order["threads"])
     try:
         config = from_dict(StudyConfig, order["config"])
-        work(Job(config, data.load(config.run.dataset), open_store(order["url"], config), Path(order["out"])))
+        job = Job(config, data.load(config.run.dataset), open_store(order["url"], config), Path(order["out"]))
+        with in_reach(order["url"]):
+            work(job)
     except LeanspikeError as error:
         sys.stderr.write(f"leanspike: error: {error.line()}\n")
         return 2

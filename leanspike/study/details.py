@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from leanspike.core.files import write_bytes
 from leanspike.core.rng import derive
 from leanspike.data import Split
-from leanspike.encode import encode
-from leanspike.nn import LIF, Conv2d, LeakyIntegrator, Linear, Network
+from leanspike.nn import LIF, Conv2d, LeakyIntegrator, Linear, Network, Spikes
 from leanspike.train import RunConfig
 from leanspike.train.batches import Draw, scaled
+from leanspike.train.coding import coded
 
 MOST_NEURONS = 100  # whose spikes are kept, a layer
 MOST_TRACES = 10  # potentials that are kept, a layer
@@ -26,10 +26,9 @@ MOST_SAMPLES = 10
 Array = npt.NDArray[Any]
 
 
-def encoded(x: Tensor, numbers: Tensor, config: RunConfig) -> Tensor:
+def encoded(x: Tensor, numbers: Tensor, network: Network, config: RunConfig) -> Tensor | Spikes:
     """Samples ``[B, ...]`` as the network's input ``[T, B, ...]``, the same as in every evaluation of this run."""
-    seed = derive(config.seed, Draw.ENCODE_EVALUATION)
-    return encode(scaled(x), numbers, config.encoder, config.timesteps, seed)
+    return coded(x, numbers, network, config, derive(config.seed, Draw.ENCODE_EVALUATION))
 
 
 def layer_names(network: Network) -> list[str]:
@@ -55,7 +54,9 @@ def connections(network: nn.Module, x: Array, config: RunConfig) -> int:
     network.eval()
     with torch.no_grad():
         if isinstance(network, Network):
-            network.operations(encoded(sample, torch.zeros(1, dtype=torch.int64), config))  # layer by layer, none fused
+            network.operations(
+                encoded(sample, torch.zeros(1, dtype=torch.int64), network, config)
+            )  # layer by layer, none fused
         else:
             network(scaled(sample))
     network.train(training)
@@ -77,7 +78,7 @@ def write_details(path: Path, network: Network, test: Split, predictions: Array,
         "layer_names": np.array([name for name, _ in _neurons(network)]),
     }
     network.eval()
-    for i, (spikes, potential) in enumerate(network.trace(encoded(x, numbers, config))):
+    for i, (spikes, potential) in enumerate(network.trace(encoded(x, numbers, network, config))):
         if isinstance(_neurons(network)[i][1], LIF):
             arrays[f"spikes_{i}"] = spikes.flatten(2)[:, :, :MOST_NEURONS].to(torch.uint8).numpy()
         arrays[f"potential_{i}"] = potential.flatten(2)[:, :, :MOST_TRACES].float().numpy()

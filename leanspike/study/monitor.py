@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from leanspike.study.storage import FAILURES
 from leanspike.study.worker import Job
 
 LOOK = 0.5  # seconds between two looks at the storage
@@ -46,9 +48,11 @@ class Monitor:
         self.bars.stop()
 
     def _watch(self) -> None:
-        while not self.stop.wait(LOOK):
-            self.look()
-        self.look()
+        over = False
+        while not over:
+            over = self.stop.wait(LOOK)
+            with suppress(*FAILURES):  # whoever works on the storage says it
+                self.look()
 
     def look(self) -> None:
         """Read the storage once and show what is new."""

@@ -26,7 +26,7 @@ from leanspike.measure.records import Study, save
 from leanspike.study.config import Point, StudyConfig
 from leanspike.study.monitor import Monitor
 from leanspike.study.results import collect
-from leanspike.study.storage import OPEN, Store, open_store, sqlite_url
+from leanspike.study.storage import OPEN, Store, in_reach, open_store, sqlite_url
 from leanspike.study.timing import measure_latencies
 from leanspike.study.trial import Build, build_network
 from leanspike.study.worker import Job, work
@@ -72,21 +72,26 @@ def run(
     url = storage or sqlite_url(out)
     job = Job(config, known, store or open_store(url, config), out, build)
     write_json(out / PAGE, {"config_hash": config.hash, "config": to_dict(config)})
-    _plan(job.store, lambda: _first_points(job))
-    inline = data is not None or build is not None
-    with Monitor(job):
-        _train_all(job, url, 0 if inline else workers)
-        if config.search:
-            _plan(job.store, lambda: _add_chosen(job))
-            _train_all(job, url, 0 if inline else workers)
-    measure_latencies(job)
-    study = collect(job, command)
+    with in_reach(url):
+        _train(job, url, 0 if data is not None or build is not None else workers)
+        measure_latencies(job)
+        study = collect(job, command)
     save(study, out)
     from leanspike.report import build as build_report  # here: workers need no plotting
 
     build_report(out)
     _report_failures(job)
     return study
+
+
+def _train(job: Job, url: str, workers: int) -> None:
+    """Plan and train; a search plans twice."""
+    _plan(job.store, lambda: _first_points(job))
+    with Monitor(job):
+        _train_all(job, url, workers)
+        if job.config.search:
+            _plan(job.store, lambda: _add_chosen(job))
+            _train_all(job, url, workers)
 
 
 def _check(config: StudyConfig, data: Dataset, build: Build | None) -> None:

@@ -6,7 +6,8 @@ A trial is a grid point, or a place in a search. It is added once, keeps its num
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from leanspike.study.config import Kind, Point, StudyConfig, identity
 from leanspike.study.leases import Leases, create_table, own_name
 
 ATTEMPTS = 6  # to open: of processes that create the tables at the same moment, all but one fail at first
+FAILURES = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
 
 
@@ -75,12 +77,23 @@ def open_store(url: str, config: StudyConfig) -> Store:
             return _open(target, config)
         except ImportError as error:
             raise MissingTool("needs psycopg", where="--storage", remedy="pip install 'leanspike[postgres]'") from error
-        except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        except FAILURES as error:
             cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
             if attempt == ATTEMPTS - 1 or isinstance(cause, ArgumentError) or _refused(cause):
                 raise StudyError(_reason(cause), where=shown(url), remedy=REMEDY) from error
             time.sleep(0.1 * 2**attempt)
     raise AssertionError("the last attempt returns or raises")
+
+
+@contextmanager
+def in_reach(url: str) -> Iterator[None]:
+    """Turn a storage that fails while it is used (server stopped, disk full) into a :class:`StudyError`."""
+    try:
+        yield
+    except FAILURES as error:
+        cause = error if isinstance(error, SQLAlchemyError) else error.__cause__
+        remedy = "start the same command again when it works: finished trials are kept"
+        raise StudyError(_reason(cause), where=shown(url), remedy=remedy) from error
 
 
 REMEDY = "expected --storage postgresql://USER:PASSWORD@HOST:PORT/DATABASE of a running server, or leave it out"

@@ -90,7 +90,7 @@ def _call(job: Job, number: int) -> Callable[[int], int]:
 def _answer(network: nn.Module, samples: Samples, i: int, config: RunConfig) -> int:
     x = samples.x[i : i + 1]
     if isinstance(network, Network):
-        logits = readout(network(encoded(x, samples.numbers[i : i + 1], config)), network.readout)
+        logits = readout(network(encoded(x, samples.numbers[i : i + 1], network, config)), network.readout)
     else:
         logits = network(scaled(x))
     return int(logits.argmax(-1))

@@ -16,7 +16,6 @@ from pathlib import Path
 import optuna
 from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import SQLAlchemyError
 
 from leanspike import train
 from leanspike.core.errors import ConfigError, DataError, EncodingError
@@ -28,7 +27,7 @@ from leanspike.measure.records import TrialRecord
 from leanspike.study import trial as trials
 from leanspike.study.config import Point, StudyConfig
 from leanspike.study.leases import BEAT
-from leanspike.study.storage import OPEN, Store
+from leanspike.study.storage import FAILURES, OPEN, Store
 
 POLL = 0.5  # seconds between two looks for work while others hold all that is left
 
@@ -160,7 +159,7 @@ class Pulse(train.Progress):
     def beat(self) -> None:
         """Beat until told to stop."""
         while not self.stop.wait(BEAT):
-            with suppress(SQLAlchemyError):  # a storage out of reach for a moment: the next beat tells
+            with suppress(*FAILURES):  # a storage out of reach for a moment: the next beat tells
                 self.lost = not self.job.store.leases.beat(self.key, min(1.0, self.done / self.total))
 
 

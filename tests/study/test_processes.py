@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,13 +17,16 @@ import pytest
 import torch
 from optuna.trial import FrozenTrial, TrialState
 from studies import options, study_config, weights
+from torch import nn
 
 from leanspike import data
+from leanspike.core.errors import StudyError
+from leanspike.data import TrainingData
 from leanspike.measure.records import load
 from leanspike.study import StudyConfig
 from leanspike.study.run import _first_points, _plan, run
-from leanspike.study.storage import open_store, sqlite_url
-from leanspike.study.worker import Job
+from leanspike.study.storage import in_reach, open_store, sqlite_url
+from leanspike.study.worker import Job, work
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find worker processes")
 
@@ -153,3 +157,18 @@ def _wait(until: object) -> None:
     while not until():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_storage_that_fails_half_way_is_said_in_one_line(tmp_path: Path) -> None:
+    config = study_config(timesteps=[1], seeds=1)
+
+    def cut(_: object, training: TrainingData) -> nn.Module:
+        with sqlite3.connect(tmp_path / "study.db") as connection:
+            connection.execute("ALTER TABLE leanspike_leases RENAME TO gone")
+        connection.close()
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, len(training.classes)))
+
+    job = Job(config, data.load("digits"), open_store(sqlite_url(tmp_path), config), tmp_path, cut)
+    _plan(job.store, lambda: _first_points(job))
+    with pytest.raises(StudyError, match=r"storage cannot be used.*start the same command again"):
+        in_reach("sqlite://")(work)(job)
