@@ -155,7 +155,9 @@ def cost_axis(axis: Axes, which: str, values: list[float]) -> None:
 
 
 def share_axis(axis: Axes) -> None:
-    """A vertical axis of percentages."""
+    """A vertical axis of percentages, with room for its marks but not beyond what is possible."""
+    low, high = axis.get_ylim()
+    axis.set_ylim(max(low, 0.0), min(high, 100.6))
     axis.yaxis.set_major_locator(MaxNLocator(6))
 
 

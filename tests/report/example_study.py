@@ -21,8 +21,8 @@ def spiking_trial(folder: Path, t: int, seed: int, *, parameters: dict[str, obje
     digits = load_digits()
     images, labels = digits.images[-N:] / 16.0, digits.target[-N:].astype(np.int64)
     truth = np.eye(CLASSES)[labels]
-    evidence = np.cumsum(truth * 2.3 + random.normal(0, 1.0, (t, N, CLASSES)), axis=0)
-    blur = random.normal(0, 0.52, (N, CLASSES)) * np.arange(1, t + 1)[:, None, None]
+    evidence = np.cumsum(truth * 2.0 + random.normal(0, 1.0, (t, N, CLASSES)), axis=0)
+    blur = random.normal(0, 0.34, (N, CLASSES)) * np.arange(1, t + 1)[:, None, None]
     logits = evidence / 1.5 + blur
     predictions = logits[-1].argmax(axis=-1)
     right = int((predictions == labels).sum())
