@@ -16,7 +16,7 @@ from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.spikes import Spikes, pack
 from leanspike.nn.synapses import Conv2d, Linear, Signal
 
-MICRO_BATCH_BYTES = 6_000_000
+MICRO_BATCH_BYTES = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,11 @@ class Network(nn.Module):
         return any(isinstance(layer, BatchNorm | BatchNormThroughTime) for layer in self.layers)
 
     def micro_batch(self, batch: int, timesteps: int) -> int:
-        """Samples a micro-batch may have so that what backward keeps stays under 6 MB whatever T is."""
+        """Samples a micro-batch may have so that what backward keeps stays under 3 MB whatever T is."""
         neurons = max((layer.channels for layer in self.layers if isinstance(layer, LIF)), default=1)
-        return max(1, min(batch, MICRO_BATCH_BYTES // (4 * timesteps * neurons)))
+        most = max(1, MICRO_BATCH_BYTES // (4 * timesteps * neurons))
+        pieces = -(-batch // most)
+        return -(-batch // pieces)
 
     def forward(self, x: Tensor | Spikes) -> Output:
         """Run ``[T, B, ...]``: analogue values, spikes as floats, or packed :class:`Spikes`."""

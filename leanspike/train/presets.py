@@ -11,7 +11,10 @@ from typing import Any
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "mnist": {"train": {"augment_shift": 1}},
-    "fashion-mnist": {"train": {"augment_flip": True}},
+    "fashion-mnist": {
+        "model": {"norm": "batch"},
+        "train": {"augment_flip": True, "epochs": 30, "optimizer": "adamw", "weight_decay": 0.1, "ema": 0.998},
+    },
     "cifar10": {"train": {"augment_shift": 2, "augment_flip": True}},
 }
 
