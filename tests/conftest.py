@@ -12,7 +12,7 @@ if "LEANSPIKE_DATA" not in os.environ and SHARED.is_dir():
     os.environ["LEANSPIKE_DATA"] = str(SHARED)
 
 
-@pytest.fixture()
+@pytest.fixture
 def real_data() -> Path:
     """The folder with the real data sets; the test is skipped by name where there is none."""
     folder = os.environ.get("LEANSPIKE_DATA")

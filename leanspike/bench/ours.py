@@ -63,7 +63,7 @@ class OurStepper:
         size = self.network.micro_batch(len(y), self.work.timesteps)
         for piece, labels in _pieces(x, y, size):
             loss = self._loss(piece, labels, len(labels) / len(y))
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             total += loss.detach()
         self.optimizer.step()
         return float(total)
@@ -81,7 +81,7 @@ class OurStepper:
         start = time.perf_counter()
         loss = self._loss(*batch, 1.0)
         middle = time.perf_counter()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         end = time.perf_counter()
         return Passes(middle - start, end - middle, end - start)
 

@@ -126,4 +126,5 @@ def conv_spikes(x: Spikes, weight: Tensor, bias: Tensor | None, padding: int) ->
     """Currents ``[T, B, out, H, W]`` of packed spikes through ``weight[kh, kw, in, out]``."""
     values = x.dense()
     current = torch.nn.functional.conv2d(values.flatten(0, 1), weight.permute(3, 2, 0, 1), bias, padding=padding)
-    return current.unflatten(0, values.shape[:2])
+    unfolded: Tensor = current.unflatten(0, values.shape[:2])
+    return unfolded

@@ -61,15 +61,15 @@ class Network(nn.Module):
         hidden: list[Spikes] = []
         activity = self._entrance(x)
         potential: Tensor | None = None
-        last = len(self.layers) - 1
-        fused = False
+        last, done = len(self.layers) - 1, -1
         for i, layer in enumerate(self.layers):
-            if fused:
-                fused = False
-            elif i < last and _fusible(activity, layer, self.layers[i + 1]):
-                activity, potential = self._fused(activity, layer, self.layers[i + 1], i + 1 == last)
+            if i == done:
+                continue
+            pair = _fusible(activity, layer, self.layers[i + 1]) if i < last else None
+            if pair:
+                done = i + 1
+                activity, potential = self._fused(*pair, output=done == last)
                 hidden.append(activity)
-                fused = True
             elif isinstance(layer, LIF):
                 activity, potential, _ = layer(activity, pack=i < last)
                 hidden.append(activity)
@@ -81,7 +81,7 @@ class Network(nn.Module):
         spikes = activity.dense() if isinstance(self.layers[last], LIF) and isinstance(activity, Spikes) else None
         return Output(spikes, potential, tuple(hidden))
 
-    def _fused(self, x: Spikes, synapse: Linear, neurons: LIF, output: bool) -> tuple[Spikes, Tensor | None]:
+    def _fused(self, x: Spikes, synapse: Linear, neurons: LIF, *, output: bool) -> tuple[Spikes, Tensor | None]:
         beta, threshold = neurons.parameters_for((synapse.out_features,))
         weight = synapse.scaled(x)
         return dense_lif(x, weight, synapse.bias, beta, threshold, neurons.config, output, self.recompute)
@@ -139,15 +139,13 @@ class Network(nn.Module):
         return Spikes.of(x) if binary else x
 
 
-def _fusible(activity: Signal, synapse: nn.Module, neurons: nn.Module) -> bool:
-    return (
-        isinstance(activity, Spikes)
-        and activity.bits is not None
-        and isinstance(synapse, Linear)
-        and isinstance(neurons, LIF)
-        and neurons.config.refractory == 0
-        and activity.density <= DENSE_ABOVE
-    )
+def _fusible(activity: Signal, synapse: nn.Module, neurons: nn.Module) -> tuple[Spikes, Linear, LIF] | None:
+    """The three that one kernel can compute together, if it can."""
+    packed = isinstance(activity, Spikes) and activity.bits is not None and activity.density <= DENSE_ABOVE
+    if packed and isinstance(synapse, Linear) and isinstance(neurons, LIF) and neurons.config.refractory == 0:
+        assert isinstance(activity, Spikes)
+        return activity, synapse, neurons
+    return None
 
 
 def _reached(activity: Signal, layer: Linear | Conv2d) -> float:

@@ -80,7 +80,8 @@ class Conv2d(nn.Module):
                 weight = self.weight * x.gain if x.gain != 1.0 else self.weight
                 return conv_spikes(x, weight, self.bias, self.padding)
             x = x.dense()
-        return self._product(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        unfolded: Tensor = self._product(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return unfolded
 
     def _product(self, x: Tensor) -> Tensor:
         weight = self.weight.permute(3, 2, 0, 1)
@@ -115,4 +116,3 @@ class Flatten(nn.Module):
             values = x.values.permute(0, 2, 3, 1) if x.values.dim() == 4 else x.values
             return Constant(values.flatten(1), x.steps)
         return (x.permute(0, 1, 3, 4, 2) if x.dim() == 5 else x).flatten(2)
-

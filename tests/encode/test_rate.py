@@ -43,7 +43,9 @@ def test_pure_python_replay_of_one_input() -> None:
     seed, number, pixel, position = 5, 1234, 200, 77
     spikes = encode(torch.full((1, 1, 10, 10), pixel / 255), torch.tensor([number]), RATE, 50, seed)
     for step in range(50):
-        word = mix(mix(mix(mix(seed + 0x9E3779B9 & mask) + number & mask) + step & mask) + (position // 2) * 0x9E3779B9 & mask)
+        word = mix(
+            mix(mix(mix(seed + 0x9E3779B9 & mask) + number & mask) + step & mask) + (position // 2) * 0x9E3779B9 & mask
+        )
         draw = word >> 16 if position % 2 else word & 0xFFFF
         assert spikes[step, 0, 0, position // 10, position % 10] == float(draw < 257 * pixel)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 from pathlib import Path
@@ -18,7 +19,9 @@ const paint = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = col
 const over = (top, under) => [0, 1, 2].map(i => top[i] * top[3] / 255 + under[i] * (1 - top[3] / 255));
 const backdrop = (node) => {
   const layers = [];
-  for (let at = node; at instanceof Element; at = at.parentElement) layers.push(paint(getComputedStyle(at).backgroundColor));
+  for (let at = node; at instanceof Element; at = at.parentElement) {
+    layers.push(paint(getComputedStyle(at).backgroundColor));
+  }
   return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255]);
 };
 const light = (rgb) => rgb.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -78,7 +81,8 @@ def test_nothing_is_wider_than_the_screen(browser: Any, studies: dict[str, Path]
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     outside = browser.execute_script(
         """return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll > *') && !e.closest('svg *')
-           && !e.matches('.skip') && e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.outerHTML.slice(0, 80))"""
+           && !e.matches('.skip') && e.getBoundingClientRect().right > innerWidth + 0.5)
+           .map(e => e.outerHTML.slice(0, 80))"""
     )
     assert outside == []
 
@@ -113,7 +117,7 @@ def test_ids_are_unique_and_headings_are_in_order(browser: Any, studies: dict[st
     levels = browser.execute_script("return [...document.querySelectorAll('h1,h2,h3,h4')].map(e => +e.tagName[1])")
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_every_picture_has_a_name_and_says_its_numbers(browser: Any, studies: dict[str, Path]) -> None:

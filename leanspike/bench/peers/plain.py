@@ -62,7 +62,7 @@ class TorchStepper:
             self.reset()
         self.optimizer.zero_grad()
         loss = self.forward(*batch)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self.optimizer.step()
         return loss.item()
 
@@ -73,7 +73,7 @@ class TorchStepper:
         start = time.perf_counter()
         loss = self.forward(*batch)
         middle = time.perf_counter()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         end = time.perf_counter()
         return Passes(middle - start, end - middle, end - start)
 
