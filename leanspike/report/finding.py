@@ -38,22 +38,23 @@ def find(overview: Overview) -> Finding:
     if not measured:
         what = "No trial has finished yet." if not overview.study.trials else "No accuracy was measured in this study."
         return Finding(what, None, ())
-    chosen, sentence = _search(measured) if overview.is_search else _trade_off(measured)
+    chosen, sentence = _search(measured, len(overview.groups)) if overview.is_search else _trade_off(measured)
     return Finding(sentence, chosen, tuple(_facts(overview, chosen)))
 
 
-def _search(groups: list[Group]) -> tuple[Group, str]:
-    judged = [group for group in groups if group.values("validation_accuracy")]
+def _search(measured: list[Group], configurations: int) -> tuple[Group, str]:
+    judged = [group for group in measured if group.values("validation_accuracy")]
     key = "validation_accuracy" if judged else "accuracy"
-    chosen = max(judged or groups, key=lambda group: group.middle(key) or 0.0)
-    settings = ", ".join(f"{name} = {value}" for name, value in chosen.parameters)
+    chosen = max(judged or measured, key=lambda group: group.middle(key) or 0.0)
+    settings = ", ".join([chosen.label, *(f"{name} = {value}" for name, value in chosen.parameters)])
     accuracy = interval(_mean(chosen))
+    seeds = plural(len(chosen.values("accuracy")), "seed")
     if judged:
-        best = percent(chosen.middle(key))
-        words = f"has the best validation accuracy ({best}) and reaches {accuracy} on the test set."
+        words = f"chosen by its validation accuracy ({percent(chosen.middle(key))}), reaches {accuracy} on the test set"
     else:
-        words = f"has the best test accuracy, {accuracy}; it was chosen by that figure, which flatters it."
-    return chosen, f"Of {plural(len(groups), 'configuration')}, row {chosen.number} ({settings}) {words}"
+        words = f"chosen by its test accuracy, which flatters it, reaches {accuracy}"
+    of = f"Of {plural(configurations, 'configuration')}, row {chosen.number}"
+    return chosen, f"{of} ({settings}), {words} ({seeds})."
 
 
 def _trade_off(groups: list[Group]) -> tuple[Group, str]:
@@ -134,7 +135,11 @@ def _costs(group: Group, other: Group) -> str:
 def _facts(overview: Overview, group: Group) -> list[Fact]:
     mean = _mean(group)
     seeds = plural(mean.n, "seed")
-    note = f"{seeds}, 95 % interval {percent(mean.lo)} to {percent(mean.hi)}" if mean.lo is not None else seeds
+    note = (
+        f"{seeds}, 95 % interval {percent(mean.lo)} to {percent(min(1.0, mean.hi))}"
+        if mean.lo is not None and mean.hi is not None
+        else seeds
+    )
     p99 = group.middle("latency_p99")
     facts = [
         Fact("Test accuracy", percent(mean.mean), note),

@@ -20,6 +20,7 @@ from leanspike.report.finding import Finding, find
 from leanspike.report.formats import plural
 from leanspike.report.overview import Group, Overview, survey
 from leanspike.report.samples import sample_sets
+from leanspike.report.settings import settings
 from leanspike.report.tables import table
 
 FILE = "report.html"
@@ -65,6 +66,7 @@ def page(study: Study, folder: Path) -> str:
         finding=finding,
         facts_of=_facts_of(overview, finding),
         summary=_summary(overview),
+        settings=settings(overview, finding.group),
         tradeoffs=tradeoff.tradeoffs(overview),
         fronts=frontier.fronts(overview),
         early=early.early(overview),

@@ -10,20 +10,10 @@ from leanspike.report.plots import INK
 
 Box = tuple[float, float, float, float]
 PLACES = (
-    (6, 6),
-    (6, -15),
-    (-6, 6),
-    (-6, -15),
-    (9, -4),
-    (-9, -4),
-    (0, 12),
-    (0, -22),
-    (12, 18),
-    (12, -28),
-    (-12, 18),
-    (-12, -28),
+    *((6, 4), (6, -18), (-6, 4), (-6, -18), (9, -7), (-9, -7), (0, 7), (0, -22)),
+    *((14, 16), (14, -30), (-14, 16), (-14, -30), (22, -7), (-22, -7)),
 )
-HEIGHT, LETTER = 11.0, 6.2
+HEIGHT, LETTER = 14.0, 6.4
 
 
 def place(axis: Axes, labels: Sequence[tuple[float, float, str]], points: Sequence[tuple[float, float]]) -> None:

@@ -139,11 +139,20 @@ def survey(study: Study) -> Overview:
         families.setdefault((trial.is_ann, trial.model, trial.encoder, trial.timesteps, settings), []).append(trial)
     order = sorted(families) if not varied else list(families)
     groups = [
-        Group(number, key[-1], tuple(sorted(families[key], key=lambda trial: trial.seed)))
+        Group(number, key[-1], _one_a_seed(families[key]))
         for number, key in enumerate(sorted(order, key=lambda key: bool(key[0])), start=1)
     ]
     snns = tuple(group for group in groups if not group.is_ann)
     return Overview(study, snns, tuple(group for group in groups if group.is_ann), varied)
+
+
+def _one_a_seed(trials: list[TrialRecord]) -> tuple[TrialRecord, ...]:
+    """By seed. A search trains its best points again to test them: the tested trial stands for both."""
+    best: dict[int, TrialRecord] = {}
+    for trial in trials:
+        if trial.seed not in best or best[trial.seed].accuracy is None:
+            best[trial.seed] = trial
+    return tuple(best[seed] for seed in sorted(best))
 
 
 def figure(trial: TrialRecord, key: str) -> float | None:

@@ -111,12 +111,13 @@ def inline(svg: str, name: str, title: str, numbers: str) -> str:
     assert box is not None, "matplotlib writes a viewBox"
     body = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", body, flags=re.DOTALL)
     body = re.sub(r'<path d="[^"]*" style="fill: none"/>', "", body)
-    body = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}", body)
+    body = re.sub(r"<[^>]*>", lambda tag: re.sub(r"\d+\.\d{3,}", _hundredths, tag[0]), body)
     body = re.sub(r'<g id="[a-z_0-9]+">', "<g>", body, flags=re.IGNORECASE)
     body = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", body)
     for colour, variable in VARIABLES.items():
         body = body.replace(colour, f"var({variable})")
     body = re.sub(r"font: ([0-9.]+px) [^;\"]*", r"font-size: \1", body)
+    body = re.sub(r" ?font-family: [^;\"]*;?", "", body)
     body = re.sub(r"<g>\s*</g>|<defs>\s*</defs>", "", body)
     body = re.sub(r" ?\n\s*", "\n", body)
     names = f'aria-labelledby="{name}-title" aria-describedby="{name}-desc"'
@@ -159,6 +160,10 @@ def share_axis(axis: Axes) -> None:
     low, high = axis.get_ylim()
     axis.set_ylim(max(low, 0.0), min(high, 100.6))
     axis.yaxis.set_major_locator(MaxNLocator(6))
+
+
+def _hundredths(coordinate: re.Match[str]) -> str:
+    return f"{float(coordinate[0]):.2f}"
 
 
 def _tick(value: float) -> str:

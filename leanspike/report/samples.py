@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,11 +60,11 @@ def sample_sets(overview: Overview, folder: Path, classes: tuple[str, ...]) -> l
 
 def _read(path: Path, title: str, group: Group, classes: tuple[str, ...]) -> SampleSet:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = {name: content[name] for name in content.files}
         chosen = _choose(arrays["labels"], arrays["predictions"])
         samples = tuple(_sample(arrays, s, f"sample-{group.number}-{s}", title, classes) for s in chosen)
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
         reason = "the file is missing" if isinstance(error, FileNotFoundError) else f"the file is damaged ({error})"
         return SampleSet(title, (), f"No samples from {path.name}: {reason}.")
     return SampleSet(title, samples)
