@@ -26,7 +26,7 @@ def place(axis: Axes, labels: Sequence[tuple[float, float, str]], points: Sequen
     for x, y in points:
         px, py = (float(value) * scale for value in axis.transData.transform((x, y)))
         taken.append((px - 4, py - 4, px + 4, py + 4))
-    for x, y, text in sorted(labels):
+    for x, y, text in sorted(labels, key=lambda label: (-label[1], label[0])):
         px, py = (float(value) * scale for value in axis.transData.transform((x, y)))
         options = [(_clash(_box(px, py, dx, dy, text), taken, edges), i) for i, (dx, dy) in enumerate(PLACES)]
         dx, dy = PLACES[min(options)[1]]
