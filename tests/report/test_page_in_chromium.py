@@ -177,13 +177,13 @@ def test_seeds_show_when_their_row_is_opened(browser: Any, studies: dict[str, Pa
 
 def test_a_scroll_region_scrolls_with_the_arrow_keys(browser: Any, studies: dict[str, Path]) -> None:
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
 
     visit(browser, studies["whole"], width=360)
     browser.execute_script("document.querySelector('.scroll:has(.trials)').focus()")
     for _ in range(5):
         press(browser, Keys.ARROW_RIGHT)
-    browser.execute_async_script("setTimeout(arguments[0], 400)")
-    assert browser.execute_script("return document.activeElement.scrollLeft") > 0
+    WebDriverWait(browser, 5).until(lambda page: page.execute_script("return document.activeElement.scrollLeft") > 0)
 
 
 def test_print_is_light_and_shows_what_was_folded(browser: Any, studies: dict[str, Path]) -> None:
