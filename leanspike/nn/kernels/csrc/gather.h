@@ -81,7 +81,7 @@ static void free_lists(row_lists *l) {
 static row_lists lists_by_row(const uint32_t *const *row, int64_t rows, int64_t words, int64_t threads) {
     row_lists l = {rows, (words + BLOCK_WORDS - 1) / BLOCK_WORDS, 0, 0};
     l.start = malloc((size_t)(l.blocks * (rows + 1)) * 4);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int64_t r = 0; r < rows; r++)
         for (int64_t k = 0; k < l.blocks; k++)
             l.start[k * (rows + 1) + r] =

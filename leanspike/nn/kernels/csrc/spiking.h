@@ -113,30 +113,43 @@ static chunk open_chunk(const lif_args *a, int64_t first, int64_t samples) {
     return c;
 }
 
-EXPORT void leanspike_spiking_forward(const lif_args *a) {
-    int64_t tiles = tiles_of(a), samples = chunk_samples(a), chunks = (a->batch + samples - 1) / samples;
-    int64_t across = narrow(a) ? a->threads : 1, within = narrow(a) ? 1 : a->threads;
-    /* the upper half of the last word belongs to no tile where their number is odd */
-    if (a->out_bits && tiles % 2)
-        for (int64_t r = 0; r < a->steps * a->batch; r++) a->out_bits[r * a->out_words + a->out_words - 1] = 0;
-#pragma omp parallel for schedule(static) num_threads(across) if (across > 1)
-    for (int64_t k = 0; k < chunks; k++) {
-        chunk c = open_chunk(a, k * samples, samples);
-        const uint32_t **row = chunk_rows(&c);
-        c.by_row = lists_by_row(row, c.rows, a->words, within);
-        free(row);
-#pragma omp parallel for schedule(static) num_threads(within) if (within > 1)
-        for (int64_t tile = 0; tile < tiles; tile++) {
-            int64_t from = tile * WIDTH;
-            int live = (int)MIN(WIDTH, a->features - from);
-            float *u = a->potential ? tile_kept(&c, tile) : scratch(S_POTENTIAL, c.rows * WIDTH), *beta, *theta;
-            tile_neurons(&c, from, live, &beta, &theta);
-            tile_currents(&c, from, live, u);
-            tile_scan(&c, u, beta, theta);
-            tile_emit(&c, from, live, u, theta);
-        }
-        free_lists(&c.by_row);
+static void tile_forward(const chunk *c, int64_t tile) {
+    const lif_args *a = c->a;
+    int64_t from = tile * WIDTH;
+    int live = (int)MIN(WIDTH, a->features - from);
+    float *u = a->potential ? tile_kept(c, tile) : scratch(S_POTENTIAL, c->rows * WIDTH), *beta, *theta;
+    tile_neurons(c, from, live, &beta, &theta);
+    tile_currents(c, from, live, u);
+    tile_scan(c, u, beta, theta);
+    tile_emit(c, from, live, u, theta);
+}
+
+static void chunk_forward(const lif_args *a, int64_t first, int64_t samples, int64_t threads) {
+    chunk c = open_chunk(a, first, samples);
+    const uint32_t **row = chunk_rows(&c);
+    c.by_row = lists_by_row(row, c.rows, a->words, threads);
+    free(row);
+    if (threads == 1)
+        for (int64_t tile = 0; tile < tiles_of(a); tile++) tile_forward(&c, tile);
+    else {
+#pragma omp parallel for schedule(static) num_threads(threads)
+        for (int64_t tile = 0; tile < tiles_of(a); tile++) tile_forward(&c, tile);
     }
+    free_lists(&c.by_row);
+}
+
+/* No parallel region may stand inside another one, not even inside one of a single thread: libgomp then starts new
+   threads each time instead of waking those that wait, which takes milliseconds. */
+EXPORT void leanspike_spiking_forward(const lif_args *a) {
+    int64_t samples = chunk_samples(a);
+    /* the upper half of the last word belongs to no tile where their number is odd */
+    if (a->out_bits && tiles_of(a) % 2)
+        for (int64_t r = 0; r < a->steps * a->batch; r++) a->out_bits[r * a->out_words + a->out_words - 1] = 0;
+    if (narrow(a)) {
+#pragma omp parallel for schedule(static) num_threads(a->threads)
+        for (int64_t first = 0; first < a->batch; first += samples) chunk_forward(a, first, samples, 1);
+    } else
+        for (int64_t first = 0; first < a->batch; first += samples) chunk_forward(a, first, samples, a->threads);
 }
 
 /* The potentials of a tile, kept or computed again: [rows][WIDTH]. */
@@ -234,41 +247,54 @@ static void tile_add(const lif_args *a, int64_t tile, const float *sum) {
     }
 }
 
+/* One tile of a chunk; where chunks run side by side, each has its own `partial` sums. */
+static void tile_backward(const chunk *c, const row_lists *by_column, int64_t tile, float *partial) {
+    int64_t size = (c->a->inputs + 1) * WIDTH;
+    if (partial) {
+        tile_gradients(c, by_column, tile, partial + tile * size);
+        return;
+    }
+    float *sum = scratch(S_WEIGHT, size);
+    memset(sum, 0, (size_t)size * 4);
+    tile_gradients(c, by_column, tile, sum);
+    tile_add(c->a, tile, sum);
+}
+
+static void chunk_backward(const lif_args *a, int64_t first, int64_t samples, int64_t threads, float *partial) {
+    chunk c = open_chunk(a, first, samples);
+    const uint32_t **row = chunk_rows(&c);
+    row_lists by_column = lists_by_column(row, c.rows, a->words, threads);
+    if (!a->potential) c.by_row = lists_by_row(row, c.rows, a->words, threads);
+    free(row);
+    if (threads == 1)
+        for (int64_t tile = 0; tile < tiles_of(a); tile++) tile_backward(&c, &by_column, tile, partial);
+    else {
+#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+        for (int64_t tile = 0; tile < tiles_of(a); tile++) tile_backward(&c, &by_column, tile, partial);
+    }
+    free_lists(&by_column);
+    free_lists(&c.by_row);
+}
+
 EXPORT void leanspike_spiking_backward(const lif_args *a) {
-    int64_t tiles = tiles_of(a), samples = chunk_samples(a), chunks = (a->batch + samples - 1) / samples;
-    int64_t across = narrow(a) ? a->threads : 1, within = narrow(a) ? 1 : a->threads;
-    int64_t size = (a->inputs + 1) * WIDTH;
-    float *partial = narrow(a) ? calloc((size_t)(chunks * tiles * size), 4) : NULL;
+    int64_t tiles = tiles_of(a), samples = chunk_samples(a), size = (a->inputs + 1) * WIDTH * tiles;
     memset(a->grad_weight, 0, (size_t)(a->inputs * a->features) * 4);
     if (a->grad_bias) memset(a->grad_bias, 0, (size_t)a->features * 4);
     if (a->grad_beta) {
         memset(a->grad_beta, 0, (size_t)(a->batch * a->features) * 4);
         memset(a->grad_theta, 0, (size_t)(a->batch * a->features) * 4);
     }
-#pragma omp parallel for schedule(static) num_threads(across) if (across > 1)
-    for (int64_t n = 0; n < chunks; n++) {
-        chunk c = open_chunk(a, n * samples, samples);
-        const uint32_t **row = chunk_rows(&c);
-        row_lists by_column = lists_by_column(row, c.rows, a->words, within);
-        if (!a->potential) c.by_row = lists_by_row(row, c.rows, a->words, within);
-        free(row);
-#pragma omp parallel for schedule(dynamic, 1) num_threads(within) if (within > 1)
-        for (int64_t tile = 0; tile < tiles; tile++) {
-            if (partial) {
-                tile_gradients(&c, &by_column, tile, partial + (n * tiles + tile) * size);
-                continue;
-            }
-            float *sum = scratch(S_WEIGHT, size);
-            memset(sum, 0, (size_t)size * 4);
-            tile_gradients(&c, &by_column, tile, sum);
-            tile_add(a, tile, sum);
-        }
-        free_lists(&by_column);
-        free_lists(&c.by_row);
+    if (!narrow(a)) {
+        for (int64_t first = 0; first < a->batch; first += samples) chunk_backward(a, first, samples, a->threads, NULL);
+        return;
     }
-    if (partial)
-        for (int64_t n = 0; n < chunks; n++)
-            for (int64_t tile = 0; tile < tiles; tile++) tile_add(a, tile, partial + (n * tiles + tile) * size);
+    int64_t chunks = (a->batch + samples - 1) / samples;
+    float *partial = calloc((size_t)(chunks * size), 4);
+#pragma omp parallel for schedule(static) num_threads(a->threads)
+    for (int64_t n = 0; n < chunks; n++) chunk_backward(a, n * samples, samples, 1, partial + n * size);
+    for (int64_t n = 0; n < chunks; n++)
+        for (int64_t tile = 0; tile < tiles; tile++)
+            tile_add(a, tile, partial + n * size + tile * (a->inputs + 1) * WIDTH);
     free(partial);
 }
 
