@@ -50,5 +50,13 @@ class StudyError(LeanspikeError):
     """A study whose storage, grid or earlier trials do not fit what was asked."""
 
 
+class ProgramError(LeanspikeError):
+    """A program, or a file that should hold one, that is damaged, foreign, or breaks a rule."""
+
+
+class TargetError(LeanspikeError):
+    """A program that a target cannot express, or an artefact that does not do what the program says."""
+
+
 class MissingTool(LeanspikeError):
     """An optional package or outside program that is not installed."""

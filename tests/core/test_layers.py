@@ -8,14 +8,20 @@ from pathlib import Path
 import leanspike
 
 PACKAGE = Path(leanspike.__file__).parent
-ALL = {"core", "data", "encode", "nn", "physics", "models", "train", "measure", "report", "study", "bench", "cli"}
+ALL = {
+    "core", "data", "encode", "nn", "physics", "models", "train", "ir", "lower", "targets", "measure",
+    "report", "study", "bench", "cli",
+}  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
     "data": {"core"},
     "encode": {"core"},
     "nn": {"core"},
     "physics": {"core"},
-    "measure": {"core"},
+    "ir": {"core"},
+    "targets": {"core", "ir"},
+    "lower": {"core", "encode", "nn", "train", "models", "ir", "data"},
+    "measure": {"core", "ir"},
     "models": {"core", "nn"},
     "train": {"core", "data", "encode", "nn", "models"},
     "report": {"core", "measure"},

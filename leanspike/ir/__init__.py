@@ -1,0 +1,49 @@
+"""The heart: one integer program with one meaning, and everything that reads, checks, stores and interprets it."""
+
+from leanspike.ir.encodings import Delta, Direct, Encoding, Latency, Rate, Sequence, encode
+from leanspike.ir.fast import run as run_fast
+from leanspike.ir.inttype import IntType
+from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, Value
+from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
+from leanspike.ir.ranges import Range, ranges
+from leanspike.ir.reference import run
+from leanspike.ir.store import load, save
+from leanspike.ir.text import parse, render
+from leanspike.ir.verify import verify, violations
+
+__all__ = [
+    "LIF",
+    "Add",
+    "Array",
+    "Conv2d",
+    "Delta",
+    "Dense",
+    "Direct",
+    "Encoding",
+    "Exit",
+    "Input",
+    "IntType",
+    "Integrate",
+    "Latency",
+    "MaxPool",
+    "Operation",
+    "Program",
+    "Range",
+    "Rate",
+    "Readout",
+    "Reshape",
+    "Sequence",
+    "State",
+    "SumPool",
+    "Value",
+    "encode",
+    "load",
+    "parse",
+    "ranges",
+    "render",
+    "run",
+    "run_fast",
+    "save",
+    "verify",
+    "violations",
+]

@@ -1,0 +1,121 @@
+"""A program over whole test sets: every operation runs for all T steps at once, time folded into the batch.
+
+Products run as floating-point matrix products that are exact: in float32 where the intervals prove every partial sum
+below 2^24, else in float64 (every sum of a sound program is below 2^31). Equal to :mod:`leanspike.ir.reference`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
+
+from leanspike.core.trace import Trace, joined
+from leanspike.ir import intmath
+from leanspike.ir.encodings import Direct, encode
+from leanspike.ir.inttype import Ints
+from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool
+from leanspike.ir.program import Program
+from leanspike.ir.ranges import Ranges, ranges
+from leanspike.ir.readout import Scores
+from leanspike.ir.reference import check_raw, potential, row, windows
+
+_ELEMENTS_AT_ONCE = 1 << 23
+EXACT_FLOAT32 = 1 << 24
+
+Live = dict[str, Ints]
+
+
+def run(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None = None) -> Trace:
+    """As :func:`leanspike.ir.reference.run` without a record; memory is bounded whatever the number of samples.
+
+    Raises:
+        ProgramError: the samples do not fit the program.
+    """
+    check_raw(program, raw)
+    found = ranges(program)
+    order = np.arange(len(raw)) if numbers is None else np.asarray(numbers)
+    widest = max(math.prod(value.shape) for value in program.values.values())
+    size = max(1, _ELEMENTS_AT_ONCE // (widest * program.steps))
+    starts = range(0, max(1, len(raw)), size)
+    return joined([_batch(program, found, raw[i : i + size], order[i : i + size]) for i in starts])
+
+
+def _batch(program: Program, found: Ranges, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer]) -> Trace:
+    batch, live = len(raw), {program.input.result.name: encode(program, raw, numbers)}
+    states: Live = {}
+    for operation in program.operations:
+        live[operation.result.name] = _apply(operation, program, found, live, states)
+    scores, going = Scores.zeros(program, batch), np.ones(batch, dtype=bool)
+    steps = np.zeros(batch, dtype=np.int64)
+    for t, value in enumerate(live[program.readout.source]):
+        scores = scores.after(value, t, going)
+        steps += going
+        going = going & ~scores.decided(t)
+    used = np.arange(program.steps)[:, None] < steps
+    fired = {op.result.name: live[op.result.name].reshape(program.steps, batch, -1).sum(2) for op in program.spiking}
+    counts = {name: (spikes * used).sum(0) for name, spikes in fired.items()}
+    last = {name: state[steps - 1, np.arange(batch)] for name, state in states.items()}
+    return Trace(scores.values.argmax(1), scores.values, steps, counts, last)
+
+
+def _apply(operation: Operation, program: Program, found: Ranges, live: Live, states: Live) -> Ints:
+    if isinstance(operation, LIF | Integrate):
+        return _neurons(operation, program, live[operation.source], states)
+    if isinstance(operation, Add):
+        return live[operation.left] + live[operation.right]
+    x = live[operation.source]
+    if isinstance(operation, Dense | Conv2d):
+        return _product(operation, program, found, x)
+    if isinstance(operation, Reshape):
+        return x.reshape(*x.shape[:2], *operation.result.shape)
+    cut = windows(x, operation.size)
+    assert isinstance(operation, SumPool | MaxPool)
+    pooled: Ints = cut.sum((-3, -2)) if isinstance(operation, SumPool) else cut.max((-3, -2))
+    return pooled
+
+
+def _product(operation: Dense | Conv2d, program: Program, found: Ranges, x: Ints) -> Ints:
+    exact: Any = np.float32 if found.partials[operation.result.name].magnitude < EXACT_FLOAT32 else np.float64
+    constant = isinstance(program.input.encoding, Direct) and x.strides[0] == 0
+    rows = (x[:1] if constant else x).astype(exact)
+    weight = program.arrays[operation.weight].values.astype(exact)
+    folded = rows.reshape(-1, *rows.shape[2:])
+    if isinstance(operation, Conv2d):
+        folded = _taps(folded, operation, weight.shape)
+        weight = weight.reshape(-1, weight.shape[3])
+    y = (folded @ weight).astype(np.int64).reshape(*rows.shape[:2], *operation.result.shape)
+    return np.broadcast_to(y, (program.steps, *y.shape[1:])) if constant else y
+
+
+def _taps(x: npt.NDArray[np.floating], operation: Conv2d, kernel: tuple[int, ...]) -> npt.NDArray[np.floating]:
+    pad, stride = operation.padding, operation.stride
+    padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    cut = sliding_window_view(padded, kernel[:2], axis=(1, 2))[:, ::stride, ::stride]
+    return np.moveaxis(cut, 3, 5).reshape(*cut.shape[:3], -1)
+
+
+def _neurons(operation: LIF | Integrate, program: Program, current: Ints, states: Live) -> Ints:
+    shape = current.shape
+    v, hold = np.zeros(shape[1:], dtype=np.int64), np.zeros(shape[1:], dtype=np.int64)
+    after, held_after = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
+    spikes = np.empty(shape, dtype=np.int64)
+    for t in range(program.steps):
+        u = potential(operation, program, v, current[t], t)
+        if isinstance(operation, LIF):
+            threshold = row(program, operation.threshold, t)
+            fired = intmath.fire(u, threshold)
+            if operation.hold is not None:
+                held = hold > 0
+                u, fired = np.where(held, v, u), fired & ~held
+                hold = np.where(fired, operation.refractory, (hold - 1).clip(min=0))
+                held_after[t] = hold
+            u, spikes[t] = intmath.reset(u, fired, threshold, operation.reset), fired
+        v = after[t] = u
+    states[operation.state] = after
+    if isinstance(operation, LIF) and operation.hold is not None:
+        states[operation.hold] = held_after
+    return spikes if isinstance(operation, LIF) else after

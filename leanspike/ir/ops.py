@@ -1,0 +1,160 @@
+"""The operations of a program. Each record's docstring is its meaning: equation, shapes, widths, rounding, overflow.
+
+Shapes are those of one sample in one step; images lie channels last, ``(H, W, C)``. No operation but LIF and
+Integrate may overflow: the verifier proves that every value fits its type. Parameter arrays of neurons have the
+shape ``[S, C]``: S is 1, or T for one row a step; C is 1, or the channels (the last axis of the value).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from leanspike.ir.inttype import IntType
+
+Shape = tuple[int, ...]
+Reset = Literal["subtract", "zero"]
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an operation gives in every step: a name, the shape for one sample, and a type."""
+
+    name: str
+    shape: Shape
+    type: IntType
+
+
+@dataclass(frozen=True)
+class Dense:
+    """``y[o] = sum over i of x[i] W[i, o]``: ``[in] -> [out]``, weight ``[in, out]``, exact."""
+
+    keyword: ClassVar[str] = "dense"
+    result: Value
+    source: str
+    weight: str
+
+
+@dataclass(frozen=True)
+class Conv2d:
+    """``y[h, w, o] = sum over a, b, c of x[h stride + a - padding, w stride + b - padding, c] W[a, b, c, o]``, exact.
+
+    ``[H, W, C] -> [H', W', O]`` with ``H' = floor((H + 2 padding - kh) / stride) + 1``; x is 0 outside the image.
+    """
+
+    keyword: ClassVar[str] = "conv2d"
+    result: Value
+    source: str
+    weight: str
+    stride: int = 1
+    padding: int = 0
+
+
+@dataclass(frozen=True)
+class SumPool:
+    """Sum over windows ``size x size``, side by side: ``[H, W, C] -> [floor(H/size), floor(W/size), C]``, exact."""
+
+    keyword: ClassVar[str] = "sum_pool"
+    result: Value
+    source: str
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class MaxPool:
+    """Maximum over windows ``size x size``, side by side: ``[H, W, C] -> [floor(H/size), floor(W/size), C]``."""
+
+    keyword: ClassVar[str] = "max_pool"
+    result: Value
+    source: str
+    size: int = 2
+
+
+@dataclass(frozen=True)
+class Add:
+    """``y = a + b``, of equal shapes, exact."""
+
+    keyword: ClassVar[str] = "add"
+    result: Value
+    left: str
+    right: str
+
+
+@dataclass(frozen=True)
+class Reshape:
+    """The same values in C order with another shape."""
+
+    keyword: ClassVar[str] = "reshape"
+    result: Value
+    source: str
+
+
+@dataclass(frozen=True)
+class LIF:
+    """Leaky integrate-and-fire neurons: leak, integrate, saturate, fire on >=, reset at once.
+
+    With v the state, I the source, and m, b, theta the parameter arrays' row of this step::
+
+        u = sat(((v m) >> shift) + I + b)        floor shift; saturating at the width of the state
+        s = u >= theta                            the result, u1
+        v = u - s theta   (reset=subtract)        v = 0 where s, else u   (reset=zero)
+
+    With ``refractory`` R > 0 the state ``hold`` counts: where hold > 0, v stays, s = 0, and hold falls by 1; else the
+    above, and hold = R where s. ``v m`` and ``((v m) >> shift) + I + b`` fit 32 bits with sign: the verifier proves it.
+    """
+
+    keyword: ClassVar[str] = "lif"
+    result: Value
+    source: str
+    state: str
+    leak: str
+    shift: int
+    threshold: str
+    bias: str | None = None
+    reset: Reset = "subtract"
+    refractory: int = 0
+    hold: str | None = None
+
+
+@dataclass(frozen=True)
+class Integrate:
+    """Neurons that never fire: ``v = sat(((v leak) >> shift) + I + b)``; the result is v, and has the state's type."""
+
+    keyword: ClassVar[str] = "integrate"
+    result: Value
+    source: str
+    state: str
+    leak: str
+    shift: int
+    bias: str | None = None
+
+
+Operation = Dense | Conv2d | SumPool | MaxPool | Add | Reshape | LIF | Integrate
+OPERATIONS: dict[str, type[Operation]] = {
+    kind.keyword: kind for kind in (Dense, Conv2d, SumPool, MaxPool, Add, Reshape, LIF, Integrate)
+}
+
+
+def sources(operation: Operation) -> tuple[str, ...]:
+    """Names of the values that an operation reads."""
+    return (operation.left, operation.right) if isinstance(operation, Add) else (operation.source,)
+
+
+def states(operation: Operation) -> tuple[str, ...]:
+    """Names of the states that an operation reads and writes."""
+    if isinstance(operation, LIF):
+        return (operation.state,) if operation.hold is None else (operation.state, operation.hold)
+    return (operation.state,) if isinstance(operation, Integrate) else ()
+
+
+def parameters(operation: LIF | Integrate) -> tuple[str, ...]:
+    """Names of a neuron's parameter arrays."""
+    named = (operation.leak, operation.bias, operation.threshold if isinstance(operation, LIF) else None)
+    return tuple(name for name in named if name is not None)
+
+
+def arrays(operation: Operation) -> tuple[str, ...]:
+    """Names of the arrays that an operation reads."""
+    if isinstance(operation, Dense | Conv2d):
+        return (operation.weight,)
+    return parameters(operation) if isinstance(operation, LIF | Integrate) else ()

@@ -1,0 +1,130 @@
+"""A program as one file, ``.lsp``: safetensors with the text as metadata, a version and a content hash. No pickles.
+
+    metadata   format "leanspike-program", version "1", text, sha256
+    tensors    the arrays, each in the narrowest integers that hold its type
+    sha256     of the text and of every array's name and bytes, in the order of the names
+
+A file that was cut short, changed or never was a program is refused before anything is computed from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from leanspike.core.errors import ProgramError
+from leanspike.core.files import write_bytes
+from leanspike.ir.inttype import IntType
+from leanspike.ir.ops import Shape
+from leanspike.ir.program import Array, Program
+from leanspike.ir.text import VERSION, declared, parse, render
+from leanspike.ir.verify import verify
+
+FORMAT = "leanspike-program"
+MOST_BYTES = 1 << 30
+_MOST_HEADER = 1 << 22
+
+
+def content_hash(program: Program) -> str:
+    """SHA-256 of what the program means: its text and its arrays; equal programs, equal hash."""
+    return _digest(render(program), program.arrays)
+
+
+def _digest(text: str, arrays: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name in sorted(arrays):
+        digest.update(name.encode() + b"\0" + np.ascontiguousarray(arrays[name].values).tobytes())
+    return digest.hexdigest()
+
+
+def pack(program: Program) -> bytes:
+    """The file's bytes; equal programs give equal bytes."""
+    text = render(program)
+    metadata = {"format": FORMAT, "version": str(VERSION), "text": text, "sha256": content_hash(program)}
+    arrays = {name: np.ascontiguousarray(program.arrays[name].values) for name in sorted(program.arrays)}
+    return safetensors.numpy.save(arrays, metadata)
+
+
+def save(program: Program, path: Path) -> None:
+    """Verify the program and write it, whole or not at all.
+
+    Raises:
+        ProgramError: it breaks a rule. OutputError: disk full or read-only.
+    """
+    write_bytes(path, pack(verify(program)))
+
+
+def load(path: Path) -> Program:
+    """Read, check against its hash, and verify.
+
+    Raises:
+        ProgramError: missing, damaged, foreign, of another version, or not a sound program.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise ProgramError("is larger than any program", where=path)
+        content = path.read_bytes()
+    except OSError as error:
+        raise ProgramError(f"cannot be read ({error.strerror})", where=path) from error
+    try:
+        return unpack(content)
+    except ProgramError as error:
+        raise ProgramError(error.line(), where=path, remedy=error.remedy or "write it anew") from error
+
+
+def unpack(content: bytes) -> Program:
+    """The inverse of :func:`pack`.
+
+    Raises:
+        ProgramError: anything but the bytes of a sound program.
+    """
+    metadata = _metadata(content)
+    if metadata.get("format") != FORMAT:
+        raise ProgramError("is not a leanspike program", remedy="give a file written by leanspike lower")
+    if metadata.get("version") != str(VERSION):
+        what = f"has version {metadata.get('version', '')[:20]!r}, this leanspike reads {VERSION}"
+        raise ProgramError(what, remedy="lower the run again")
+    text, wanted = metadata.get("text", ""), declared(metadata.get("text", ""))
+    arrays = _arrays(content, wanted)
+    if _digest(text, arrays) != metadata.get("sha256"):
+        raise ProgramError("is damaged: its content does not have its SHA-256", remedy="lower the run again")
+    return verify(parse(text, arrays))
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    length = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or length > min(len(content) - 8, _MOST_HEADER):
+        raise ProgramError("is not a leanspike program, or was cut short")
+    try:
+        header = json.loads(content[8 : 8 + length])
+    except (ValueError, RecursionError) as error:
+        raise ProgramError("is damaged: its header cannot be read") from error
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ProgramError("is not a leanspike program")
+    return metadata
+
+
+def _arrays(content: bytes, wanted: Mapping[str, tuple[IntType, Shape]]) -> dict[str, Array]:
+    try:
+        tensors = safetensors.numpy.load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
+        raise ProgramError("is damaged: its arrays cannot be read") from error
+    if tensors.keys() != wanted.keys():
+        raise ProgramError("is damaged: its text and its arrays do not belong together")
+    arrays = {}
+    for name, (kind, shape) in wanted.items():
+        values = tensors[name]
+        if values.dtype != kind.dtype or values.shape != shape:
+            raise ProgramError(f"is damaged: array {name} is {values.dtype} {list(values.shape)}")
+        try:
+            arrays[name] = Array(kind, values)
+        except ValueError as error:
+            raise ProgramError(f"is damaged: array {name}: {error}") from error
+    return arrays

@@ -1,0 +1,210 @@
+"""A program as text, one line an operation, and back: what a person reads and a golden test compares.
+
+    leanspike program 1
+    name digits
+    steps 5
+    raw u5[64] levels=16
+    x: u5[64] = direct
+    i1: i18[32] = dense x weight=w1
+    state v1 i19[32]
+    s1: u1[32] = lif i1 state=v1 leak=m1 shift=8 threshold=t1 bias=b1 reset=subtract
+    readout count s2
+    array w1 i8[64x32]
+
+A state stands before the operation that uses it, arrays at the end; the values of arrays are not in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from leanspike.core.errors import ProgramError
+from leanspike.ir.encodings import ENCODINGS
+from leanspike.ir.inttype import IntType
+from leanspike.ir.ops import OPERATIONS, Operation, Shape, Value, sources, states
+from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
+
+VERSION = 1
+MOST_CHARACTERS = 1 << 20
+_SOURCES = ("source", "left", "right")
+_TYPED = re.compile(r"([iu]\d{1,2})\[(\d{1,9}(?:x\d{1,9})*)\]")
+
+
+def render(program: Program) -> str:
+    """The program as text; equal programs give equal text."""
+    raw, start = program.input.raw, program.input.result
+    lines = [f"leanspike program {VERSION}", f"name {program.name}", f"steps {program.steps}"]
+    lines.append(f"raw {_typed(raw.type, raw.shape)} levels={program.input.levels}")
+    encoding = " ".join([program.input.encoding.keyword, *_settings(program.input.encoding, ())])
+    lines.append(f"{start.name}: {_typed(start.type, start.shape)} = {encoding}")
+    for op in program.operations:
+        for name in states(op):
+            state = program.state[name]
+            lines.append(f"state {name} {_typed(state.type, state.shape)}")
+        words = [op.keyword, *sources(op), *_settings(op, ("result", *_SOURCES))]
+        lines.append(f"{op.result.name}: {_typed(op.result.type, op.result.shape)} = {' '.join(words)}")
+    readout = program.readout
+    exit_ = f" margin={readout.exit.margin} earliest={readout.exit.earliest}" if readout.exit else ""
+    lines.append(f"readout {readout.kind} {readout.source}{exit_}")
+    for name in sorted(program.arrays):
+        array = program.arrays[name]
+        lines.append(f"array {name} {_typed(array.type, array.values.shape)}")
+    return "\n".join(lines) + "\n"
+
+
+def _typed(kind: IntType, shape: Shape) -> str:
+    return f"{kind}[{'x'.join(map(str, shape))}]"
+
+
+def _settings(record: Any, without: tuple[str, ...]) -> list[str]:
+    named = [(field, getattr(record, field.name)) for field in fields(record) if field.name not in without]
+    return [f"{field.name}={value}" for field, value in named if field.default is MISSING or value != field.default]
+
+
+def declared(text: str) -> dict[str, tuple[IntType, Shape]]:
+    """Names, types and shapes of the arrays that a program's text declares.
+
+    Raises:
+        ProgramError: see :func:`parse`.
+    """
+    found = {}
+    for number, line in enumerate(_lines(text), 1):
+        if line.startswith("array "):
+            with _At(number):
+                _, name, typed = line.split(" ")
+                found[name] = _parse_typed(typed)
+    return found
+
+
+def parse(text: str, arrays: Mapping[str, Array]) -> Program:
+    """The inverse of :func:`render`; the result is not verified.
+
+    Raises:
+        ProgramError: a line that is none; an array that is missing or of another type or shape.
+    """
+    lines = _lines(text)
+    reader = _Reader()
+    for number, line in enumerate(lines, 1):
+        with _At(number):
+            reader.read(line)
+    program = reader.program(arrays)
+    for name, (kind, shape) in declared(text).items():
+        array = arrays.get(name)
+        if array is None or array.type != kind or array.values.shape != shape:
+            raise ProgramError(f"array {name} is missing or not {_typed(kind, shape)}", where="program text")
+    return program
+
+
+def _lines(text: str) -> list[str]:
+    if len(text) > MOST_CHARACTERS:
+        raise ProgramError(f"has {len(text)} characters, more than any program", where="program text")
+    lines = text.removesuffix("\n").split("\n")
+    if lines[0] != f"leanspike program {VERSION}":
+        remedy = f"this leanspike reads 'leanspike program {VERSION}'"
+        raise ProgramError(f"starts with {lines[0][:60]!r}", where="program text", remedy=remedy)
+    return lines
+
+
+class _At:
+    """Turns what a malformed line raises into an error that names the line."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (ValueError, TypeError, KeyError)):
+            raise ProgramError(str(error)[:200], where=f"program text, line {self.number}") from error
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.head: dict[str, Any] = {}
+        self.states: list[State] = []
+        self.operations: list[Operation] = []
+
+    def read(self, line: str) -> None:
+        first, _, rest = line.partition(" ")
+        if first.endswith(":"):
+            self._value(first[:-1], rest)
+        elif first == "state":
+            name, typed = rest.split(" ")
+            kind, shape = _parse_typed(typed)
+            self.states.append(State(name, shape, kind))
+        elif first == "raw":
+            typed, levels = rest.split(" ")
+            kind, shape = _parse_typed(typed)
+            self._once("raw", Value("raw", shape, kind))
+            self._once("levels", _integer(_keyed([levels])["levels"]))
+        elif first == "readout":
+            kind_, source, *more = rest.split(" ")
+            keyed = {key: _integer(value) for key, value in _keyed(more).items()}
+            self._once("readout", Readout(kind_, source, Exit(**keyed) if keyed else None))  # type: ignore[arg-type]
+        elif first in ("name", "steps"):
+            self._once(first, rest if first == "name" else _integer(rest))
+        elif first not in ("leanspike", "array"):
+            raise ValueError(f"{line[:60]!r} is no line of a program")
+
+    def _value(self, name: str, rest: str) -> None:
+        typed, equals, *words = rest.split(" ")
+        if equals != "=" or not words:
+            raise ValueError(f"{rest[:60]!r} is no operation")
+        kind, shape = _parse_typed(typed)
+        value = Value(name, shape, kind)
+        keyword, *more = words
+        plain, keyed = [word for word in more if "=" not in word], _keyed([word for word in more if "=" in word])
+        if keyword in ENCODINGS and not plain:
+            self._once("input", (value, ENCODINGS[keyword](**_converted(ENCODINGS[keyword], keyed))))
+        elif keyword in OPERATIONS:
+            kind_of: type[Any] = OPERATIONS[keyword]
+            self.operations.append(kind_of(value, *plain, **_converted(kind_of, keyed)))
+        else:
+            raise ValueError(f"{keyword[:40]!r} is no operation; there are {', '.join((*ENCODINGS, *OPERATIONS))}")
+
+    def _once(self, key: str, value: Any) -> None:
+        if key in self.head:
+            raise ValueError(f"a second {key}")
+        self.head[key] = value
+
+    def program(self, arrays: Mapping[str, Array]) -> Program:
+        missing = {"name", "steps", "raw", "levels", "input", "readout"} - self.head.keys()
+        if missing:
+            raise ProgramError(f"has no line for {', '.join(sorted(missing))}", where="program text")
+        head = self.head
+        value, encoding = head["input"]
+        start = Input(value, head["raw"], head["levels"], encoding)
+        steps, operations = head["steps"], tuple(self.operations)
+        return Program(head["name"], steps, start, tuple(self.states), operations, head["readout"], dict(arrays))
+
+
+def _parse_typed(text: str) -> tuple[IntType, Shape]:
+    found = _TYPED.fullmatch(text)
+    if not found:
+        raise ValueError(f"{text[:60]!r} is no type and shape such as i8[784x400]")
+    return IntType.parse(found[1]), tuple(map(int, found[2].split("x")))
+
+
+def _keyed(words: list[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or key in found:
+            raise ValueError(f"{word[:40]!r} is no setting, or a second one")
+        found[key] = value
+    return found
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"-?\d{1,10}", text):
+        raise ValueError(f"{text[:20]!r} is no integer")
+    return int(text)
+
+
+def _converted(kind: type[Any], keyed: Mapping[str, str]) -> dict[str, Any]:
+    whole = {field.name for field in fields(kind) if field.type == "int"}
+    return {key: _integer(value) if key in whole else value for key, value in keyed.items()}

@@ -1,0 +1,250 @@
+"""The rules of a program, each with its remedy; all violations are found at once.
+
+Structure is checked first (names, order, shapes, parameter arrays, limits); where it is sound, the intervals of
+:mod:`leanspike.ir.ranges` prove that no value leaves its type and no sum leaves 32 bits.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from leanspike.core.errors import ProgramError
+from leanspike.ir.encodings import Delta, Direct, Latency, Rate, Sequence
+from leanspike.ir.inttype import MOST_BITS, SPIKE
+from leanspike.ir.ops import LIF, Dense, Integrate, Operation, Shape, arrays, parameters, sources, states
+from leanspike.ir.program import READOUTS, Program
+from leanspike.ir.ranges import Range, ranges
+from leanspike.ir.shapes import result_shape
+
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}")
+TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+MOST_STEPS = 65_535
+MOST_ELEMENTS = 1 << 22
+MOST_OPERATIONS = 4_096
+MOST_SHIFT = 30
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A broken rule: where, what, and what to do."""
+
+    where: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} ({self.remedy})"
+
+
+def verify(program: Program) -> Program:
+    """The program, if it is sound.
+
+    Raises:
+        ProgramError: with every violation and its remedy.
+    """
+    found = violations(program)
+    if found:
+        raise ProgramError("; ".join(map(str, found)), where=f"program {program.name[:100]}")
+    return program
+
+
+def violations(program: Program) -> list[Violation]:
+    """Every broken rule; those of widths only where the structure is sound."""
+    structure = [*_limits(program), *_names(program)]
+    if not structure:
+        structure = [*_input(program), *_shapes(program), *_neurons(program), *_readout(program)]
+    return structure or list(_widths(program))
+
+
+def _limits(program: Program) -> Iterator[Violation]:
+    if not 1 <= program.steps <= MOST_STEPS:
+        yield Violation("steps", f"{program.steps} is no number of steps", f"take 1 to {MOST_STEPS}")
+    if not 1 <= len(program.operations) <= MOST_OPERATIONS:
+        yield Violation("operations", f"there are {len(program.operations)}", f"take 1 to {MOST_OPERATIONS}")
+    shaped: list[tuple[str, Shape]] = [(value.name, value.shape) for value in program.values.values()]
+    shaped += [(state.name, state.shape) for state in program.states] + [("raw", program.input.raw.shape)]
+    for name, shape in shaped:
+        if not shape or min(shape) < 1 or math.prod(shape) > MOST_ELEMENTS:
+            yield Violation(name, f"shape {list(shape)}", f"every axis from 1 up, {MOST_ELEMENTS} elements at most")
+    for name, array in program.arrays.items():
+        if array.values.ndim == 0 or array.values.size == 0:
+            yield Violation(name, f"array of shape {list(array.values.shape)}", "give it at least one element")
+
+
+def _names(program: Program) -> Iterator[Violation]:
+    if not TITLE.fullmatch(program.name):
+        yield Violation("name", f"{program.name[:40]!r}", "one word of letters, digits and _.+-, 100 at most")
+    known = {state.name for state in program.states}
+    every = [program.input.result.name, *(op.result.name for op in program.operations), *program.arrays]
+    every += [state.name for state in program.states]
+    for name in sorted({name for name in every if not NAME.fullmatch(name)}):
+        yield Violation(name[:40], "is no name", "letters, digits, _ and ., 64 at most, no digit first")
+    for name in sorted(_twice(every)):
+        yield Violation(name, "is defined more than once", "give every value, state and array its own name")
+    ready, written = {program.input.result.name}, set[str]()
+    for op in program.operations:
+        for name in sources(op):
+            if name not in ready:
+                yield Violation(op.result.name, f"reads {name}, which nothing before it gives", "reorder or rename")
+        for name in states(op):
+            if name not in known or name in written:
+                yield Violation(op.result.name, f"uses state {name}", "declare it, one for each layer of neurons")
+            written.add(name)
+        for name in arrays(op):
+            if name not in program.arrays:
+                yield Violation(op.result.name, f"reads array {name}, which is missing", "add the array")
+        ready.add(op.result.name)
+    table = getattr(program.input.encoding, "table", None)
+    if table is not None and table not in program.arrays:
+        yield Violation("input", f"reads array {table}, which is missing", "add the table")
+    if program.readout.source not in ready:
+        yield Violation("readout", f"reads {program.readout.source}, which no operation gives", "name a value")
+    for name in sorted(known - written):
+        yield Violation(name, "is a state that no operation uses", "remove it")
+    used = {name for op in program.operations for name in arrays(op)} | {table}
+    for name in sorted(set(program.arrays) - used):
+        yield Violation(name, "is an array that nothing reads", "remove it")
+
+
+def _twice(names: list[str]) -> set[str]:
+    seen, twice = set[str](), set[str]()
+    for name in names:
+        (twice if name in seen else seen).add(name)
+    return twice
+
+
+def _input(program: Program) -> Iterator[Violation]:
+    raw, result, encoding = program.input.raw, program.input.result, program.input.encoding
+    kind, shape = SPIKE, raw.shape
+    if isinstance(encoding, Direct):
+        kind = raw.type
+    elif isinstance(encoding, Sequence):
+        kind, shape = raw.type, raw.shape[1:]
+        if raw.shape[0] != program.steps:
+            yield Violation("input", f"a sequence of {raw.shape[0]} steps", f"the program has {program.steps}")
+    elif isinstance(encoding, Delta):
+        shape = (2 * raw.shape[0],)
+        if len(raw.shape) != 2 or raw.shape[-1] != program.steps:
+            yield Violation("input", f"delta of {list(raw.shape)}", f"a series [channels, {program.steps}]")
+        if encoding.threshold < 1 or not raw.type.lowest <= encoding.start <= raw.type.highest:
+            yield Violation("input", "delta threshold or start out of range", "1 or more; within the raw type")
+        if encoding.threshold > raw.type.highest:
+            yield Violation("input", "a delta threshold that no change reaches", "make it smaller than the raw range")
+    if isinstance(encoding, Rate | Latency):
+        table = program.arrays[encoding.table].values
+        if raw.type.signed or table.shape != (raw.type.highest + 1,) or int(table.min()) < 0:
+            yield Violation(
+                "input", f"a table of shape {list(table.shape)}", "one entry >= 0 a level of the unsigned raw"
+            )
+        if isinstance(encoding, Rate) and int(table.max()) > 65_535:
+            yield Violation("input", f"rate threshold {table.max()}", "16-bit thresholds, 0 to 65535")
+    if result.type != kind or result.shape != shape:
+        wanted = f"{kind}{list(shape)}"
+        yield Violation("input", f"gives {result.type}{list(result.shape)}, the encoding {wanted}", f"declare {wanted}")
+    if not 1 <= program.input.levels <= raw.type.highest:
+        yield Violation("input", f"levels {program.input.levels}", f"1 to {raw.type.highest}, the raw type's highest")
+
+
+def _shapes(program: Program) -> Iterator[Violation]:
+    values = program.values
+    for op in program.operations:
+        try:
+            shape = result_shape(op, program, [values[name].shape for name in sources(op)])
+        except ValueError as error:
+            yield Violation(op.result.name, str(error), "mend the shapes")
+            continue
+        if shape != op.result.shape or (
+            math.prod(shape) != math.prod(values[sources(op)[0]].shape) and op.keyword == "reshape"
+        ):
+            what = f"declares {list(op.result.shape)} of {list(values[sources(op)[0]].shape)}"
+            yield Violation(op.result.name, what, f"{op.keyword} gives {list(shape)}")
+
+
+def _neurons(program: Program) -> Iterator[Violation]:
+    for op in program.operations:
+        if isinstance(op, LIF | Integrate):
+            yield from _neuron(op, program)
+
+
+def _neuron(op: LIF | Integrate, program: Program) -> Iterator[Violation]:
+    where, channels, kind = op.result.name, op.result.shape[-1], program.state[op.state].type
+    if program.state[op.state].shape != op.result.shape:
+        yield Violation(where, f"its state has shape {list(program.state[op.state].shape)}", "the value's own shape")
+    if not kind.signed:
+        yield Violation(where, f"its potential is {kind}", "potentials are signed")
+    wanted = SPIKE if isinstance(op, LIF) else kind
+    if op.result.type != wanted:
+        yield Violation(where, f"declares {op.result.type}", f"it gives {wanted}")
+    for name in parameters(op):
+        rows = program.arrays[name].values.shape
+        if len(rows) != 2 or rows[0] not in (1, program.steps) or rows[1] not in (1, channels):
+            remedy = f"[1 or {program.steps}, 1 or {channels}]"
+            yield Violation(where, f"array {name} has shape {list(rows)}", remedy)
+    multiplier = program.arrays[op.leak].values
+    if not 0 <= op.shift <= MOST_SHIFT or int(multiplier.min()) < 0 or int(multiplier.max()) > 1 << op.shift:
+        remedy = f"shift 0 to {MOST_SHIFT}, multipliers 0 to 2^shift"
+        yield Violation(where, f"leak by {multiplier.max()} >> {op.shift} grows or turns the potential", remedy)
+    if isinstance(op, LIF):
+        yield from _firing(op, program)
+
+
+def _firing(op: LIF, program: Program) -> Iterator[Violation]:
+    where, threshold = op.result.name, program.arrays[op.threshold].values
+    if int(threshold.min()) < 1 or int(threshold.max()) > program.state[op.state].type.highest:
+        highest = program.state[op.state].type.highest
+        yield Violation(
+            where, f"thresholds {threshold.min()} to {threshold.max()}", f"1 to {highest}, what v can reach"
+        )
+    if op.reset not in ("subtract", "zero"):
+        yield Violation(where, f"reset {op.reset!r}", "subtract or zero")
+    if (op.refractory > 0) != (op.hold is not None) or op.refractory < 0:
+        yield Violation(where, "a refractory period and its counter go together", "give both or neither")
+    elif op.hold is not None:
+        hold = program.state[op.hold]
+        if hold.shape != op.result.shape or hold.type.signed or hold.type.highest < op.refractory:
+            yield Violation(
+                where, f"counter {hold.type}{list(hold.shape)}", f"unsigned, up to {op.refractory}, same shape"
+            )
+
+
+def _readout(program: Program) -> Iterator[Violation]:
+    kind, exit_ = program.readout.kind, program.readout.exit
+    source = program.values[program.readout.source]
+    giver = next((op for op in program.operations if op.result.name == source.name), None)
+    if kind not in READOUTS:
+        yield Violation("readout", f"{kind!r}", f"one of {', '.join(READOUTS)}")
+    wanted = Integrate if kind.startswith("membrane") else LIF
+    if not isinstance(giver, wanted) or len(source.shape) != 1:
+        yield Violation("readout", f"{kind} of {source.name}", f"reads [classes] of {wanted.__name__} neurons")
+    if exit_ is not None and (exit_.margin < 1 or not 1 <= exit_.earliest <= program.steps):
+        yield Violation(
+            "readout", "early exit out of range", f"a margin of 1 or more, earliest step 1 to {program.steps}"
+        )
+
+
+def _widths(program: Program) -> Iterator[Violation]:
+    found = ranges(program)
+    for op in program.operations:
+        yield from _width(op, found.values[op.result.name], found.partials.get(op.result.name))
+        name = op.result.name
+        for what, range_ in (("leak(v) + I + b", found.sums.get(name)), ("v m", found.products.get(name))):
+            if range_ is not None and range_.bits > MOST_BITS:
+                remedy = "fewer bits in state, multiplier or weights"
+                yield Violation(name, f"{what} takes {range_.bits} bits, {MOST_BITS} are there", remedy)
+    if program.readout.kind == "membrane_mean":
+        total = found.values[program.readout.source].magnitude * program.steps
+        if total.bit_length() >= MOST_BITS:
+            yield Violation("readout", f"the sum of {program.steps} potentials exceeds 32 bits", "a narrower state")
+
+
+def _width(op: Operation, value: Range, partial: Range | None) -> Iterator[Violation]:
+    kind = op.result.type
+    if not isinstance(op, LIF | Integrate) and not kind.holds(value.lowest, value.highest):
+        what = f"gives {value.lowest} to {value.highest}, which {kind} does not hold"
+        yield Violation(op.result.name, what, f"declare {value.bits} bits with sign")
+    if partial is not None and partial.bits > MOST_BITS:
+        kind_of = "inputs" if isinstance(op, Dense) else "taps"
+        yield Violation(op.result.name, f"a sum over some {kind_of} takes {partial.bits} bits", "fewer bits in weights")

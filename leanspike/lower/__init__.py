@@ -1,0 +1,1 @@
+"""From a trained network of floats to a program of integers."""
