@@ -25,6 +25,7 @@ MOST_STEPS = 65_535
 MOST_ELEMENTS = 1 << 22
 MOST_OPERATIONS = 4_096
 MOST_SHIFT = 30
+MOST_MULTIPLIER = 65_535
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,9 @@ def _neuron(op: LIF | Integrate, program: Program) -> Iterator[Violation]:
             remedy = f"[1 or {program.steps}, 1 or {channels}]"
             yield Violation(where, f"array {name} has shape {list(rows)}", remedy)
     multiplier = program.arrays[op.leak].values
-    if not 0 <= op.shift <= MOST_SHIFT or int(multiplier.min()) < 0 or int(multiplier.max()) > 1 << op.shift:
-        remedy = f"shift 0 to {MOST_SHIFT}, multipliers 0 to 2^shift"
-        yield Violation(where, f"leak by {multiplier.max()} >> {op.shift} grows or turns the potential", remedy)
+    if not 0 <= op.shift <= MOST_SHIFT or int(multiplier.min()) < 0 or int(multiplier.max()) > MOST_MULTIPLIER:
+        remedy = f"shift 0 to {MOST_SHIFT}, multipliers 0 to {MOST_MULTIPLIER}"
+        yield Violation(where, f"leak by {multiplier.min()} to {multiplier.max()} >> {op.shift}", remedy)
     if isinstance(op, LIF):
         yield from _firing(op, program)
 

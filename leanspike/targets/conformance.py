@@ -138,7 +138,7 @@ class _Builder:
         shape, channels = current.shape, current.shape[-1]
         state = f"v{len(self.states)}"
         shift = self.draw(st.integers(0, 8))
-        leak = self.parameter(channels, 0, 1 << shift)
+        leak = self.parameter(channels, 0, self.draw(st.sampled_from([1, 1, 2])) << shift)
         bias = self.parameter(channels, -40, 40) if self.draw(st.booleans()) else None
         kind = IntType(self.draw(st.integers(6, 20)), True)
         self.states.append(ir.State(state, shape, kind))
