@@ -113,7 +113,8 @@ def _neurons(operation: LIF | Integrate, program: Program, current: Ints, states
                 u, fired = np.where(held, v, u), fired & ~held
                 hold = np.where(fired, operation.refractory, (hold - 1).clip(min=0))
                 held_after[t] = hold
-            u, spikes[t] = intmath.reset(u, fired, threshold, operation.reset), fired
+            amount = row(program, operation.amount, t)
+            u, spikes[t] = intmath.reset(u, fired, amount, operation.reset), fired
         v = after[t] = u
     states[operation.state] = after
     if isinstance(operation, LIF) and operation.hold is not None:

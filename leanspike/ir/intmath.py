@@ -6,6 +6,7 @@
     s           = u >= theta
     v           = u - s theta       (subtract)      v = 0 where s, else u       (zero)
 
+Where a neuron has an amount of its own, a subtract reset takes that in place of theta.
 A neuron that fired is held for R steps: v stays, it sees no leak, no input and no bias, and does not fire. These
 functions are the only place where the equations stand: the interpreters and quantisation-aware training call them.
 """
@@ -40,10 +41,11 @@ def fire(u: Numbers, threshold: Numbers) -> Numbers:
     return u >= threshold
 
 
-def reset(u: Numbers, fired: Numbers, threshold: Numbers, kind: str) -> Numbers:
+def reset(u: Numbers, fired: Numbers, amount: Numbers, kind: str) -> Numbers:
     """The potential that is carried to the next step.
 
     Args:
+        amount: what a subtract reset takes: the threshold, or the neuron's own amount.
         kind: ``subtract`` or ``zero``.
     """
-    return u - fired * threshold if kind == "subtract" else u * ~fired
+    return u - fired * amount if kind == "subtract" else u * ~fired

@@ -99,8 +99,10 @@ class LIF:
         s = u >= theta                            the result, u1
         v = u - s theta   (reset=subtract)        v = 0 where s, else u   (reset=zero)
 
-    With ``refractory`` R > 0 the state ``hold`` counts: where hold > 0, v stays, s = 0, and hold falls by 1; else the
-    above, and hold = R where s. ``v m`` and ``((v m) >> shift) + I + b`` fit 32 bits with sign: the verifier proves it.
+    With ``reset_by`` (of reset=subtract only) the row of that array is subtracted in place of theta: 0 is no reset, and
+    theta / beta is the reset that other simulators apply one step late. With ``refractory`` R > 0 the state ``hold``
+    counts: where hold > 0, v stays, s = 0, and hold falls by 1; else the above, and hold = R where s. ``v m`` and
+    ``((v m) >> shift) + I + b`` fit 32 bits with sign: the verifier proves it.
     """
 
     keyword: ClassVar[str] = "lif"
@@ -114,6 +116,12 @@ class LIF:
     reset: Reset = "subtract"
     refractory: int = 0
     hold: str | None = None
+    reset_by: str | None = None
+
+    @property
+    def amount(self) -> str:
+        """The array that a subtract reset takes away."""
+        return self.reset_by or self.threshold
 
 
 @dataclass(frozen=True)
@@ -149,7 +157,9 @@ def states(operation: Operation) -> tuple[str, ...]:
 
 def parameters(operation: LIF | Integrate) -> tuple[str, ...]:
     """Names of a neuron's parameter arrays."""
-    named = (operation.leak, operation.bias, operation.threshold if isinstance(operation, LIF) else None)
+    named: tuple[str | None, ...] = (operation.leak, operation.bias)
+    if isinstance(operation, LIF):
+        named += (operation.threshold, operation.reset_by)
     return tuple(name for name in named if name is not None)
 
 

@@ -126,16 +126,14 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
     low, high = np.zeros(shape[-1], dtype=np.int64), np.zeros(shape[-1], dtype=np.int64)
     sums, products = Range(0, 0), Range(0, 0)
     for t in range(min(program.steps, MOST_ROUNDS)):
-        multiplier, bias, threshold = _row(operation, program, t)
+        multiplier, bias = _row(operation, program, t)
         products = _union(products, low * multiplier, high * multiplier)
         bottom = intmath.leak(low, multiplier, operation.shift) + current.low + bias
         top = intmath.leak(high, multiplier, operation.shift) + current.high + bias
         sums = _union(sums, bottom, top)
         bottom, top = intmath.saturate(bottom, kind), intmath.saturate(top, kind)
-        if threshold is not None:
-            assert isinstance(operation, LIF)
-            left = top - threshold if operation.reset == "subtract" else np.zeros_like(top)
-            top = np.where(top >= threshold, np.maximum(threshold - 1, left), top)
+        if isinstance(operation, LIF):
+            bottom, top = _after_reset(operation, program, t, bottom, top)
         before = low, high
         low, high = np.minimum(low, bottom), np.maximum(high, top)
         if _rows(operation, program) == 1 and all(map(np.array_equal, before, (low, high))):
@@ -143,7 +141,7 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
     else:
         if program.steps > MOST_ROUNDS:
             low, high = np.full_like(low, kind.lowest), np.full_like(high, kind.highest)
-            multiplier, bias, _ = _row(operation, program, None)
+            multiplier, bias = _row(operation, program, None)
             products = _union(products, low * multiplier, high * multiplier)
             widest = intmath.leak(high, multiplier, operation.shift) + current.high + bias
             sums = _union(sums, intmath.leak(low, multiplier, operation.shift) + current.low + bias, widest)
@@ -158,17 +156,27 @@ def _rows(operation: LIF | Integrate, program: Program) -> int:
     return max(len(program.arrays[name].values) for name in parameters(operation))
 
 
-def _row(operation: LIF | Integrate, program: Program, t: int | None) -> tuple[Ints, Ints, Ints | None]:
-    """Multiplier, bias and threshold of step t; of all steps, ``[S, C]``, for None."""
+def _after_reset(operation: LIF, program: Program, t: int, low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """The interval of ``[low, high]`` after what reaches the threshold of step t was reset."""
+    threshold = _parameter(program, operation.threshold, t)
+    least, most = np.zeros_like(low), np.zeros_like(high)
+    if operation.reset == "subtract":
+        amount = _parameter(program, operation.amount, t)
+        least, most = np.maximum(low, threshold) - amount, high - amount
+    fires = high >= threshold
+    return np.where(fires, np.minimum(low, least), low), np.where(fires, np.maximum(threshold - 1, most), high)
 
-    def row(name: str | None) -> Ints | None:
-        values = None if name is None else program.array(name)
-        return values if values is None or t is None else values[t if len(values) > 1 else 0]
 
-    multiplier, bias = row(operation.leak), row(operation.bias)
-    assert multiplier is not None
-    threshold = row(operation.threshold) if isinstance(operation, LIF) else None
-    return multiplier, np.zeros(1, dtype=np.int64) if bias is None else bias, threshold
+def _row(operation: LIF | Integrate, program: Program, t: int | None) -> tuple[Ints, Ints]:
+    """Multiplier and bias of step t; of all steps, ``[S, C]``, for None."""
+    bias = np.zeros(1, dtype=np.int64) if operation.bias is None else _parameter(program, operation.bias, t)
+    return _parameter(program, operation.leak, t), bias
+
+
+def _parameter(program: Program, name: str, t: int | None) -> Ints:
+    values = program.array(name)
+    row: Ints = values if t is None else values[t if len(values) > 1 else 0]
+    return row
 
 
 def _union(whole: Range, low: Ints, high: Ints) -> Range:
@@ -189,17 +197,14 @@ def fitted(program: Program) -> Program:
     return replace(program, operations=tuple(map(fit, program.operations)))
 
 
-def narrowed(program: Program, most_bits: int) -> Program:
-    """The program with every potential in the narrowest type that its sums never leave, ``most_bits`` at most.
-
-    Where a sum can leave the type, the state saturates.
-    """
+def narrowed(program: Program) -> Program:
+    """The program with every potential as narrow as its sums allow; a state that can saturate keeps its type."""
     found = ranges(program)
     wanted = {}
     for operation in program.operations:
         if isinstance(operation, LIF | Integrate):
-            bits = min(max(found.sums[operation.result.name].bits, 2), most_bits)
-            wanted[operation.state] = IntType(bits, True)
+            bits = max(found.sums[operation.result.name].bits, found.states[operation.state].bits, 2)
+            wanted[operation.state] = IntType(min(bits, program.state[operation.state].type.bits), True)
 
     def narrow(operation: Operation) -> Operation:
         if not isinstance(operation, Integrate):

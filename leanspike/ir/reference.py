@@ -173,7 +173,7 @@ def _(operation: LIF, program: Program, values: Values, states: Values, t: int) 
         held = states[operation.hold] > 0
         u, fired = np.where(held, v, u), fired & ~held
         states[operation.hold] = np.where(fired, operation.refractory, (states[operation.hold] - 1).clip(min=0))
-    states[operation.state] = intmath.reset(u, fired, threshold, operation.reset)
+    states[operation.state] = intmath.reset(u, fired, row(program, operation.amount, t), operation.reset)
     spikes: Ints = fired.astype(np.int64)
     return spikes
 

@@ -201,6 +201,11 @@ def _firing(op: LIF, program: Program) -> Iterator[Violation]:
         )
     if op.reset not in ("subtract", "zero"):
         yield Violation(where, f"reset {op.reset!r}", "subtract or zero")
+    if op.reset_by is not None:
+        amount = program.arrays[op.reset_by].values
+        if op.reset != "subtract" or int(amount.min()) < 0:
+            what = f"a reset {op.reset} by {amount.min()} to {amount.max()}"
+            yield Violation(where, what, "reset_by goes with reset=subtract, 0 or more")
     if (op.refractory > 0) != (op.hold is not None) or op.refractory < 0:
         yield Violation(where, "a refractory period and its counter go together", "give both or neither")
     elif op.hold is not None:
@@ -229,6 +234,11 @@ def _readout(program: Program) -> Iterator[Violation]:
 def _widths(program: Program) -> Iterator[Violation]:
     found = ranges(program)
     for op in program.operations:
+        if isinstance(op, LIF) and op.reset_by is not None:
+            kind = program.state[op.state].type
+            least = int((program.array(op.threshold) - program.array(op.reset_by)).min())
+            if least < kind.lowest:
+                yield Violation(op.result.name, f"a reset leaves {least}, which {kind} does not hold", "a wider state")
         yield from _width(op, found.values[op.result.name], found.partials.get(op.result.name))
         name = op.result.name
         for what, range_ in (("leak(v) + I + b", found.sums.get(name)), ("v m", found.products.get(name))):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 
 from leanspike import ir
 from leanspike.core.trace import mismatches
+from leanspike.ir import IntType, Value
+from leanspike.ir.inttype import SPIKE
 from leanspike.targets.conformance import Case, cases
 
 
@@ -40,3 +44,35 @@ def test_text_and_file_bring_back_the_identical_program(case: Case) -> None:
     assert np.array_equal(
         ir.run(again, case.raw, case.numbers).scores, ir.run(case.program, case.raw, case.numbers).scores
     )
+
+
+def _one_neuron(reset_by: int | None, reset: Literal["subtract", "zero"] = "subtract") -> ir.Program:
+    """u = v/2 + x, theta = 4."""
+    start = ir.Input(Value("x", (1,), IntType(4, False)), Value("raw", (4, 1), IntType(4, False)), 15, ir.Sequence())
+    arrays = {"w": (2, 1), "m": (2, 1), "t": (4, 4)} | ({} if reset_by is None else {"r": (6, reset_by)})
+    dense = ir.Dense(Value("i", (1,), IntType(5, False)), "x", "w")
+    amount = None if reset_by is None else "r"
+    lif = ir.LIF(Value("s", (1,), SPIKE), "i", "v", "m", 1, "t", reset=reset, reset_by=amount)
+    constants = {name: ir.Array(IntType(bits, False), np.array([[value]])) for name, (bits, value) in arrays.items()}
+    states = (ir.State("v", (1,), IntType(6, True)),)
+    return ir.Program("one", 4, start, states, (dense, lif), ir.Readout("count", "s"), constants)
+
+
+def test_a_reset_takes_its_own_amount_and_none_where_it_is_zero() -> None:
+    raw = np.array([[[5], [4], [0], [1]]])
+    for amount, potentials in ((None, [1, 0, 0, 1]), (8, [-3, 2, 1, 1]), (0, [5, 6, 3, 2])):
+        trace = ir.run(ir.verify(_one_neuron(amount)), raw, record=True)
+        assert trace.step_states["v"].ravel().tolist() == potentials
+
+
+def test_an_amount_without_a_subtract_reset_breaks_a_rule() -> None:
+    assert [str(found) for found in ir.violations(_one_neuron(8, "zero"))] == [
+        "s: a reset zero by 8 to 8 (reset_by goes with reset=subtract, 0 or more)"
+    ]
+
+
+def test_an_amount_may_not_carry_the_potential_out_of_its_state() -> None:
+    assert not ir.violations(_one_neuron(36))
+    assert [str(found) for found in ir.violations(_one_neuron(37))] == [
+        "s: a reset leaves -33, which i6 does not hold (a wider state)"
+    ]
