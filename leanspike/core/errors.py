@@ -54,6 +54,10 @@ class ProgramError(LeanspikeError):
     """A program, or a file that should hold one, that is damaged, foreign, or breaks a rule."""
 
 
+class LoweringError(LeanspikeError):
+    """A network that cannot become a program, or a step of lowering whose check failed."""
+
+
 class TargetError(LeanspikeError):
     """A program that a target cannot express, or an artefact that does not do what the program says."""
 

@@ -4,7 +4,8 @@
     threshold = floor(65535 * p + 1/2)                          0..65535; for gain 1 and x = k/255 exactly 257 k
     s[t,b,j]  = draw16(key(seed, number[b], t), j) < threshold[b,j]
 
-``draw16`` and ``key`` are :mod:`leanspike.core.rng`'s; j counts the inputs of a sample in C order. A spike depends
+``draw16`` and ``key`` are :mod:`leanspike.core.rng`'s; j counts the inputs of a sample in C order, those of an image
+channels last, ``(H, W, C)``, as integer programs lay them out. A spike depends
 on (seed, sample number, step, input) alone: not on the batch, its order, the device or T, and a microcontroller
 replays it. An input fires with probability threshold / 65536, which is within 2^-15 of p. (Bernoulli approximation
 of a Poisson process: Heeger, Poisson model of spike generation, 2000.)
@@ -66,8 +67,10 @@ def rate_reference(thresholds: Tensor, numbers: Tensor, timesteps: int, seed: in
 
 def encode(x: Tensor, numbers: Tensor, gain: float, timesteps: int, seed: int) -> Tensor:
     """``[B, ...]`` values become ``[T, B, ...]`` float32 spikes."""
-    thresholds = thresholds16(x, gain).flatten(1)
-    return rate_reference(thresholds, numbers.to(x.device), timesteps, seed).view(timesteps, *x.shape)
+    ordered = x.permute(0, 2, 3, 1) if x.dim() == 4 else x
+    thresholds = thresholds16(ordered, gain).flatten(1)
+    spikes = rate_reference(thresholds, numbers.to(x.device), timesteps, seed).view(timesteps, *ordered.shape)
+    return spikes.permute(0, 1, 4, 2, 3) if x.dim() == 4 else spikes
 
 
 def decode(spikes: Tensor) -> Tensor:

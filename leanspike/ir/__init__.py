@@ -7,7 +7,8 @@ from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operat
 from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.reference import run
-from leanspike.ir.store import load, save
+from leanspike.ir.samples import raw_samples
+from leanspike.ir.store import content_hash, load, load_with_origin, save
 from leanspike.ir.text import parse, render
 from leanspike.ir.verify import verify, violations
 
@@ -36,10 +37,13 @@ __all__ = [
     "State",
     "SumPool",
     "Value",
+    "content_hash",
     "encode",
     "load",
+    "load_with_origin",
     "parse",
     "ranges",
+    "raw_samples",
     "render",
     "run",
     "run_fast",

@@ -1,8 +1,9 @@
 """A program as one file, ``.lsp``: safetensors with the text as metadata, a version and a content hash. No pickles.
 
-    metadata   format "leanspike-program", version "1", text, sha256
+    metadata   format "leanspike-program", version "1", text, origin, sha256
     tensors    the arrays, each in the narrowest integers that hold its type
-    sha256     of the text and of every array's name and bytes, in the order of the names
+    origin     what the program was made from, as JSON: for people and tables, no part of its meaning
+    sha256     of the text, of every array's name and bytes in the order of the names, and of the origin
 
 A file that was cut short, changed or never was a program is refused before anything is computed from it.
 """
@@ -13,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -43,25 +45,46 @@ def _digest(text: str, arrays: Mapping[str, Array]) -> str:
     return digest.hexdigest()
 
 
-def pack(program: Program) -> bytes:
-    """The file's bytes; equal programs give equal bytes."""
-    text = render(program)
-    metadata = {"format": FORMAT, "version": str(VERSION), "text": text, "sha256": content_hash(program)}
+def _file_digest(text: str, arrays: Mapping[str, Array], origin: str) -> str:
+    return hashlib.sha256(f"{_digest(text, arrays)}\n{origin}".encode()).hexdigest()
+
+
+def _origin(told: str) -> dict[str, Any]:
+    try:
+        origin = json.loads(told)
+    except (ValueError, RecursionError) as error:
+        raise ProgramError("is damaged: its origin cannot be read") from error
+    return origin if isinstance(origin, dict) else {}
+
+
+def pack(program: Program, origin: Mapping[str, Any] | None = None) -> bytes:
+    """The file's bytes; equal programs of equal origin give equal bytes."""
+    text, told = render(program), json.dumps(origin or {}, sort_keys=True)
+    digest = _file_digest(text, program.arrays, told)
+    metadata = {"format": FORMAT, "version": str(VERSION), "text": text, "origin": told, "sha256": digest}
     arrays = {name: np.ascontiguousarray(program.arrays[name].values) for name in sorted(program.arrays)}
     return safetensors.numpy.save(arrays, metadata)
 
 
-def save(program: Program, path: Path) -> None:
+def save(program: Program, path: Path, origin: Mapping[str, Any] | None = None) -> None:
     """Verify the program and write it, whole or not at all.
+
+    Args:
+        origin: JSON facts on what it was made from: data set, configuration, accuracy of the float network.
 
     Raises:
         ProgramError: it breaks a rule. OutputError: disk full or read-only.
     """
-    write_bytes(path, pack(verify(program)))
+    write_bytes(path, pack(verify(program), origin))
 
 
 def load(path: Path) -> Program:
-    """Read, check against its hash, and verify.
+    """The program of a file; see :func:`load_with_origin`."""
+    return load_with_origin(path)[0]
+
+
+def load_with_origin(path: Path) -> tuple[Program, dict[str, Any]]:
+    """Read, check against its hash, and verify; the origin is ``{}`` where the writer told none.
 
     Raises:
         ProgramError: missing, damaged, foreign, of another version, or not a sound program.
@@ -78,8 +101,8 @@ def load(path: Path) -> Program:
         raise ProgramError(error.line(), where=path, remedy=error.remedy or "write it anew") from error
 
 
-def unpack(content: bytes) -> Program:
-    """The inverse of :func:`pack`.
+def unpack(content: bytes) -> tuple[Program, dict[str, Any]]:
+    """The inverse of :func:`pack`: program and origin.
 
     Raises:
         ProgramError: anything but the bytes of a sound program.
@@ -90,11 +113,12 @@ def unpack(content: bytes) -> Program:
     if metadata.get("version") != str(VERSION):
         what = f"has version {metadata.get('version', '')[:20]!r}, this leanspike reads {VERSION}"
         raise ProgramError(what, remedy="lower the run again")
-    text, wanted = metadata.get("text", ""), declared(metadata.get("text", ""))
+    text, told = metadata.get("text", ""), metadata.get("origin", "")
+    wanted = declared(text)
     arrays = _arrays(content, wanted)
-    if _digest(text, arrays) != metadata.get("sha256"):
+    if _file_digest(text, arrays, told) != metadata.get("sha256"):
         raise ProgramError("is damaged: its content does not have its SHA-256", remedy="lower the run again")
-    return verify(parse(text, arrays))
+    return verify(parse(text, arrays)), _origin(told)
 
 
 def _metadata(content: bytes) -> dict[str, str]:

@@ -36,6 +36,8 @@ class BatchNorm(nn.Module):
 class BatchNormThroughTime(nn.Module):
     """One set of statistics and one gamma a step; no bias, as published. T is fixed at construction."""
 
+    EPSILON = 1e-5
+
     def __init__(self, channels: int, timesteps: int, momentum: float = 0.1) -> None:
         super().__init__()
         self.channels, self.timesteps, self.momentum = channels, timesteps, momentum
@@ -59,6 +61,7 @@ class BatchNormThroughTime(nn.Module):
             None,
             self.training,
             self.momentum,
+            self.EPSILON,
         )
         unfolded: Tensor = normal.unflatten(1, (steps, self.channels))
         return unfolded.transpose(0, 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 
 from leanspike.encode import encode, rate
@@ -24,15 +22,10 @@ def coded(x: Tensor, numbers: Tensor, network: Network, config: RunConfig, seed:
         C kernels draw them and a dense layer takes them.
     """
     values = scaled(x)
-    if config.encoder.kind == "rate" and _flat(network, tuple(values.shape[1:])):
-        thresholds = rate.thresholds16(values, config.encoder.gain).flatten(1)
+    if config.encoder.kind == "rate" and isinstance(network.layers[0], Flatten | Linear):
+        ordered = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+        thresholds = rate.thresholds16(ordered, config.encoder.gain).flatten(1)
         spikes = rate_spikes(thresholds, numbers, config.timesteps, seed)
         if spikes is not None:
             return spikes
     return encode(values, numbers, config.encoder, config.timesteps, seed)
-
-
-def _flat(network: Network, shape: tuple[int, ...]) -> bool:
-    """Whether the network starts by flattening samples of ``shape`` in the order in which the encoder counts them."""
-    one_channel = len(shape) < 3 or math.prod(shape[1:]) == math.prod(shape)
-    return isinstance(network.layers[0], Flatten | Linear) and one_channel

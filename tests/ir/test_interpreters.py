@@ -38,7 +38,8 @@ def test_nothing_leaves_the_intervals(case: Case) -> None:
 def test_text_and_file_bring_back_the_identical_program(case: Case) -> None:
     from leanspike.ir import store
 
-    again = store.unpack(store.pack(case.program))
+    again, origin = store.unpack(store.pack(case.program, {"dataset": "digits"}))
+    assert origin == {"dataset": "digits"}
     assert again == case.program
     assert ir.render(again) == ir.render(case.program)
     assert np.array_equal(

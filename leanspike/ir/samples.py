@@ -1,0 +1,40 @@
+"""Samples of a data set as the raw integers of a program.
+
+    uint8 (255 stands for 1)   raw = floor(levels x / 255 + 1/2)      levels = 255: the bytes themselves
+    floats in [0, 1]           raw = floor(levels x + 1/2)
+
+Images ``(C, H, W)`` become channels last.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from leanspike.core.errors import ProgramError
+from leanspike.ir.program import Program
+
+
+def raw_samples(program: Program, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Raw samples ``[N, *program.input.raw.shape]`` of the raw type's dtype.
+
+    Args:
+        x: ``[N, *shape]`` uint8, or floats in [0, 1]; images channels first.
+
+    Raises:
+        ProgramError: the samples have another shape or leave [0, 1].
+    """
+    wanted, levels = program.input.raw, program.input.levels
+    values = np.moveaxis(x, 1, -1) if x.ndim == 4 else x
+    if values.shape[1:] != wanted.shape:
+        where = f"program {program.name}"
+        raise ProgramError(f"takes samples {list(wanted.shape)}, found {list(values.shape[1:])}", where=where)
+    if values.dtype == np.uint8:
+        raw = values if levels == 255 else (2 * levels * values.astype(np.int64) + 255) // 510
+    else:
+        if values.size and not (values.min() >= 0 and values.max() <= 1):
+            raise ProgramError("takes floats in [0, 1]", where=f"program {program.name}", remedy="scale the samples")
+        raw = np.floor(values.astype(np.float64) * levels + 0.5)
+    return np.ascontiguousarray(raw, dtype=wanted.type.dtype)

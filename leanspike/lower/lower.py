@@ -1,0 +1,159 @@
+"""Lowering as a list of named steps, each with a check; a check that fails raises.
+
+    read            the network's layers as stages of float64 arrays     same scores as the network (float32)
+    fold norms      norms become weights, biases, leaks, thresholds      same scores in float64
+    quantise        scales a channel; integers for every array           every weight within half a step of its float
+    assemble        operations, states, arrays                           the verifier; scores are counted against floats
+    narrow          potentials to the width their sums need              the same trace on the check samples
+
+From float to integer the difference is measured; from ``assemble`` on it is equality.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from leanspike.core.errors import LoweringError
+from leanspike.core.trace import mismatches
+from leanspike.ir import Program, Readout, run_fast, verify
+from leanspike.ir.encodings import encode
+from leanspike.ir.inttype import Ints
+from leanspike.ir.ranges import fitted, narrowed
+from leanspike.lower.assemble import assembled
+from leanspike.lower.config import LowerConfig
+from leanspike.lower.draft import Draft, Floats, read
+from leanspike.lower.fold import fold_norms
+from leanspike.lower.quantise import IntegerStage, quantised
+from leanspike.lower.simulate import simulate
+from leanspike.lower.source import Encoded, Source, source
+from leanspike.nn import Network, readout
+
+CHECK_SAMPLES = 32
+_SEED = 20_261_121
+_FLOAT32, _FLOAT64 = 1e-3, 1e-9
+"""Largest relative difference of scores. Where float32 rounds, single spikes may flip: some samples may exceed it."""
+_FLIPPED = 0.25
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """A step that was taken, and what its check saw."""
+
+    step: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A verified program and the way to it."""
+
+    program: Program
+    steps: tuple[StepReport, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Samples:
+    """Check samples: raw, encoded as integers ``[T, B, ...]``, and as the floats they stand for."""
+
+    raw: Ints
+    encoded: Floats
+
+    @staticmethod
+    def draw(source: Source, encoded: Encoded, raw: Ints | None) -> _Samples:
+        kind = source.input.raw
+        if raw is None:
+            random = np.random.default_rng(_SEED)
+            raw = random.integers(0, kind.type.highest + 1, (CHECK_SAMPLES, *kind.shape))
+        shell = Program("check", encoded.timesteps, source.input, (), (), Readout("count", "x"), source.arrays)
+        encoded_samples: Floats = encode(shell, raw).astype(np.float64) * source.unit
+        return _Samples(raw, encoded_samples)
+
+
+def lower(
+    network: Network,
+    encoded: Encoded,
+    config: LowerConfig | None = None,
+    *,
+    name: str = "network",
+    samples: Ints | None = None,
+) -> Lowered:
+    """A trained network as a verified program.
+
+    Args:
+        network: in evaluation the function that is lowered; it is not changed.
+        encoded: what a sample is and how it enters.
+        name: one word.
+        samples: raw samples for the checks, ``[B, *raw shape]`` integers, images channels last; random if None.
+
+    Raises:
+        LoweringError: a layer that a program does not express, or a step whose check failed.
+        ProgramError: the program breaks a rule.
+    """
+    config = config or LowerConfig()
+    start = source(encoded, config.input_bits)
+    check = _Samples.draw(start, encoded, samples)
+    steps: list[StepReport] = []
+    draft = read(network)
+    steps.append(_same_scores("read", _network_scores(network, check), simulate(draft, check.encoded), _FLOAT32))
+    folded = fold_norms(draft, encoded.timesteps)
+    expected = simulate(folded, check.encoded)
+    steps.append(_same_scores("fold norms", simulate(draft, check.encoded), expected, _FLOAT64))
+    stages = quantised(folded, start.unit, config)
+    steps.append(_within_half_a_step(folded, stages, config))
+    program = verify(assembled(name, start, encoded.timesteps, stages, draft.readout, config))
+    steps.append(_agreement(program, expected, check.raw))
+    narrow = verify(fitted(narrowed(program)))
+    steps.append(_same_trace(program, narrow, check.raw))
+    return Lowered(narrow, tuple(steps))
+
+
+def _network_scores(network: Network, check: _Samples) -> Floats:
+    x = torch.from_numpy(np.ascontiguousarray(check.encoded)).float()
+    if x.dim() == 5:
+        x = x.permute(0, 1, 4, 2, 3)
+    device, training = next(network.parameters()).device, network.training
+    network.eval()
+    with torch.no_grad():
+        scores = readout(network(x.to(device)), network.readout).double().cpu().numpy()
+    network.train(training)
+    steps = len(check.encoded) if network.readout == "membrane_mean" else 1
+    return scores * steps
+
+
+def _same_scores(step: str, before: Floats, after: Floats, tolerance: float) -> StepReport:
+    size = max(float(np.abs(before).max()), 1e-12)
+    far = (np.abs(after - before).max(1) / size > tolerance).mean()
+    if far > _FLIPPED:
+        raise LoweringError(f"scores of {far:.0%} of the check samples changed", where=f"step {step}")
+    return StepReport(step, f"scores of {1 - far:.0%} of {len(before)} check samples within {tolerance:g}")
+
+
+def _within_half_a_step(draft: Draft, stages: tuple[IntegerStage, ...], config: LowerConfig) -> StepReport:
+    errors = []
+    most = (1 << (config.weight_bits - 1)) - 1
+    for stage, integers in zip(draft.stages, stages, strict=True):
+        inside = np.abs(integers.weight) < most
+        error = np.abs(stage.weight / integers.scale - integers.weight)
+        if (error[inside] > 0.5 + 1e-6).any():
+            raise LoweringError("a weight is more than half a step off", where=f"step quantise, stage {stage.number}")
+        errors.append(f"{1 - inside.mean():.2%}")
+    return StepReport("quantise", f"{config.weight_bits}-bit weights; at the end of the range: {', '.join(errors)}")
+
+
+def _agreement(program: Program, expected: Floats, raw: Ints) -> StepReport:
+    trace = run_fast(program, raw)
+    same = (trace.predictions == expected.argmax(1)).mean()
+    return StepReport(
+        "assemble", f"{len(program.operations)} operations; same decision as floats: {same:.0%} of checks"
+    )
+
+
+def _same_trace(before: Program, after: Program, raw: Ints) -> StepReport:
+    wrong = mismatches(run_fast(before, raw), run_fast(after, raw))
+    if any(wrong.values()):
+        raise LoweringError(f"narrower states changed {wrong}", where="step narrow")
+    bits = ", ".join(f"{state.name} {state.type}" for state in after.states)
+    return StepReport("narrow", f"states {bits}; the same trace on {len(raw)} check samples")
