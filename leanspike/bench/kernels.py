@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from leanspike.encode.rate import rate_reference
 from leanspike.nn import NeuronConfig
 from leanspike.nn.functional import LIFState, lif
-from leanspike.nn.gather import conv_spikes, dense_lif
+from leanspike.nn.gather import SpikingLayer, conv_spikes, spiking_layers
 from leanspike.nn.kernels import cpu, reference
 from leanspike.nn.spikes import Spikes, pack
 
@@ -120,9 +120,12 @@ def _gather(steps: int, batch: int) -> list[Pair]:
     weight, bias = (torch.randn(784, 400) * 0.05).requires_grad_(), torch.zeros(400)
     beta, threshold = torch.full((400,), config.beta), torch.full((400,), config.threshold)
     state, grad = LIFState.zeros(x.new_zeros(batch, 400), 0), torch.randn(steps, batch, 400)
+    layer = SpikingLayer(weight, bias, beta, threshold, config)
 
     def ours() -> Tensor:
-        return dense_lif(packed, weight, bias, beta, threshold, config, True, False)[0].dense()
+        spikes = spiking_layers(packed, [layer], output=True)[0].spikes
+        assert spikes is not None
+        return spikes.dense()
 
     def torchs() -> Tensor:
         return lif(F.linear(x, weight.t(), bias), beta, threshold, config, state)[0]

@@ -52,9 +52,31 @@ class Neurons(nn.Module):
         threshold = self.threshold.clamp(min=1e-3) if self.config.learn_threshold else self.threshold
         return beta.view(shape).expand(sample), threshold.view(shape).expand(sample)
 
+    @property
+    def fused(self) -> bool:
+        """Whether the kernels that compute synapses and neurons as one know this neuron."""
+        return self.config.refractory == 0
+
 
 class LIF(Neurons):
-    """Leaky integrate-and-fire neurons; equations in :mod:`leanspike.nn.functional`."""
+    """Leaky integrate-and-fire neurons; equations in :mod:`leanspike.nn.functional`.
+
+    Args:
+        reset_by: ``[1]`` or ``[channels]``, what a subtract reset takes, fixed; None: the threshold.
+    """
+
+    reset_by: Tensor | None
+
+    def __init__(self, config: NeuronConfig, channels: int, reset_by: Tensor | None = None) -> None:
+        super().__init__(config, channels)
+        if reset_by is not None and config.reset != "subtract":
+            raise ValueError("reset_by is the amount of a subtract reset")
+        self.register_buffer("reset_by", reset_by)
+
+    @property
+    def fused(self) -> bool:
+        """Whether the kernels that compute synapses and neurons as one know this neuron."""
+        return super().fused and self.reset_by is None
 
     def forward(
         self, current: Tensor | Constant, state: LIFState | None = None, pack: bool = True
@@ -70,7 +92,10 @@ class LIF(Neurons):
             spikes, membrane potential before reset ``[T, B, C, ...]``, the state after the last step.
         """
         beta, threshold = self.parameters_for(tuple(current.shape[2:]))
-        return lif_scan(current, beta, threshold, self.config, state, pack)
+        amount = self.reset_by
+        if amount is not None:
+            amount = amount.view(-1, *[1] * (beta.dim() - 1)).expand_as(beta)
+        return lif_scan(current, beta, threshold, self.config, state, pack, reset_by=amount)
 
 
 class LeakyIntegrator(Neurons):
@@ -79,9 +104,13 @@ class LeakyIntegrator(Neurons):
     def __init__(self, config: NeuronConfig, channels: int) -> None:
         super().__init__(replace(config, learn_threshold=False), channels)
 
+    def parameters_for(self, sample: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+        """beta expanded to one sample's shape ``[C, ...]``, and a threshold out of reach."""
+        beta, threshold = super().parameters_for(sample)
+        return beta, torch.full_like(threshold, NEVER)
+
     def forward(self, current: Tensor | Constant, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:
         """Run all steps of ``current`` ``[T, B, C]``; the membrane potentials ``[T, B, C]`` come back."""
-        beta, threshold = self.parameters_for(tuple(current.shape[2:]))
-        never = torch.full_like(threshold, NEVER)
+        beta, never = self.parameters_for(tuple(current.shape[2:]))
         _, potential, end = lif_scan(current, beta, never, self.config, state, False)
         return None, potential, end

@@ -5,7 +5,8 @@ r"""The leaky integrate-and-fire neuron, one step and a whole sequence, in plain
     v[t] = u[t] - s[t] threshold       reset at once, "subtract"
     v[t] = u[t] (1 - s[t])             reset at once, "zero"
 
-With a refractory period of R steps, a neuron that fired is held for the next R: u = v, no input, no leak,
+A layer may have a reset amount of its own, which a subtract reset takes in place of the threshold: theta / beta says
+what other simulators do one step late, 0 is no reset. With a refractory period of R steps, a neuron that fired is held for the next R: u = v, no input, no leak,
 no spike. u is called the membrane potential everywhere in leanspike; v is what is carried to the next step.
 """
 
@@ -70,7 +71,13 @@ def spike_function(config: NeuronConfig, smooth: bool = False) -> SpikeFunction:
 
 
 def lif_step(
-    current: Tensor, state: LIFState, beta: Tensor, threshold: Tensor, config: NeuronConfig, spike: SpikeFunction
+    current: Tensor,
+    state: LIFState,
+    beta: Tensor,
+    threshold: Tensor,
+    config: NeuronConfig,
+    spike: SpikeFunction,
+    reset_by: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, LIFState]:
     """One step of a LIF layer.
 
@@ -79,6 +86,7 @@ def lif_step(
         state: the state before the step.
         beta, threshold: broadcastable to ``[B, ...]``.
         spike: from :func:`spike_function`.
+        reset_by: what a subtract reset takes; the threshold if None.
 
     Returns:
         spikes ``[B, ...]``, membrane potential before reset ``[B, ...]``, the state after the step.
@@ -92,7 +100,8 @@ def lif_step(
         s = s * (hold == 0).to(s.dtype)
         hold = torch.where(s > 0, config.refractory, (hold - 1).clamp(min=0)).to(torch.int32)
     fired = s.detach() if config.detach_reset else s
-    v = u - fired * threshold if config.reset == "subtract" else u * (1 - fired)
+    amount = threshold if reset_by is None else reset_by
+    v = u - fired * amount if config.reset == "subtract" else u * (1 - fired)
     return s, u, LIFState(v, hold)
 
 
@@ -103,6 +112,7 @@ def lif(
     config: NeuronConfig,
     state: LIFState | None = None,
     smooth: bool = False,
+    reset_by: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, LIFState]:
     """A whole sequence, step by step under autograd: memory and time grow with T; the definition of the kernels.
 
@@ -116,7 +126,7 @@ def lif(
     spike = spike_function(config, smooth)
     spikes, potentials = [], []
     for step in current:
-        s, u, state = lif_step(step, state, beta, threshold, config, spike)
+        s, u, state = lif_step(step, state, beta, threshold, config, spike, reset_by)
         spikes.append(s)
         potentials.append(u)
     return torch.stack(spikes), torch.stack(potentials), state

@@ -1,4 +1,4 @@
-"""Synapses that see packed spikes, alone or fused with the LIF neurons behind them.
+"""Dense synapses that see packed spikes, with the neurons behind them, layer behind layer as one operation.
 
     I[r, :]  = bias + sum of weight[k, :] over the active inputs k of row r          (gather)
     dW[k, :] = sum of dI[r, :] over the rows r in which input k is active            (gather, by the transposed bits)
@@ -6,10 +6,15 @@
 
 A row r is one step of one sample. Where more than ``DENSE_ABOVE`` of the inputs are active, counted on the very
 batch, the dense product is faster and serves. Backward keeps the packed inputs and the potentials ``[T, B, out]``,
-or (``recompute``) the packed inputs alone: then the potentials are computed again a few samples at a time.
+or (``recompute``) the packed inputs alone: then the potentials are computed again a few samples at a time. Between two
+layers ds is made tile by tile inside the scan that consumes it and never stands in memory.
 """
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -23,6 +28,55 @@ DENSE_ABOVE = 0.4
 _PASS_THROUGH = NeuronConfig(beta=0.0, threshold=1e30)
 
 
+@dataclass(frozen=True)
+class SpikingLayer:
+    """Synapses and the neurons behind them.
+
+    Attributes:
+        weight, bias: ``[in, out]``, ``[out]`` or None.
+        beta, threshold: ``[out]``.
+        fires: False where the threshold is out of reach.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    beta: Tensor
+    threshold: Tensor
+    config: NeuronConfig
+    fires: bool = True
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a layer does: ``spikes``, None where it never fires; of an output layer the potential ``[T, B, out]``."""
+
+    spikes: Spikes | None
+    potential: Tensor | None
+
+
+def spiking_layers(x: Spikes, layers: Sequence[SpikingLayer], output: bool, recompute: bool = False) -> list[Activity]:
+    """Run packed spikes ``[T, B, in]`` through layers in a row.
+
+    Args:
+        output: the last layer shows dense spikes and its potential; all others give packed spikes.
+        recompute: keep no potentials for backward.
+
+    Returns:
+        the activity of every layer that was run: all, or those up to a hidden layer more than ``DENSE_ABOVE`` active.
+    """
+    tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias, layer.beta, layer.threshold)]
+    kinds = tuple((layer.config, layer.fires) for layer in layers)
+    *edges, potential, words = _Layers.on(x.edge, x.bits, x.shape[2], kinds, output, recompute, *tensors)
+    shapes = [(*x.shape[:2], layer.weight.shape[1]) for layer in layers]
+    done = [
+        Activity(Spikes.packed(bits, shape, edge), None)
+        for bits, shape, edge in zip(words, shapes, edges, strict=False)
+    ]
+    if potential is None:
+        return done
+    return [*done, Activity(Spikes.of(edges[-1]) if layers[-1].fires else None, potential)]
+
+
 def linear_spikes(x: Spikes, weight: Tensor, bias: Tensor | None) -> Tensor:
     """Currents ``[T, B, out]`` of packed spikes ``[T, B, in]`` through ``weight[in, out]``."""
     if x.density > DENSE_ABOVE:
@@ -30,35 +84,10 @@ def linear_spikes(x: Spikes, weight: Tensor, bias: Tensor | None) -> Tensor:
     features = weight.shape[1]
     beta, never = torch.zeros(features), torch.full((features,), _PASS_THROUGH.threshold)
     # A neuron without leak or spike holds its current as its potential: the fused kernel serves for both.
-    _, current, _ = _DenseLIF.on(
-        x.edge, weight, bias, beta, never, x.bits, x.shape[2], _PASS_THROUGH, False, True, False
-    )
-    return current  # type: ignore[no-any-return]
-
-
-def dense_lif(
-    x: Spikes,
-    weight: Tensor,
-    bias: Tensor | None,
-    beta: Tensor,
-    threshold: Tensor,
-    config: NeuronConfig,
-    output: bool,
-    recompute: bool,
-) -> tuple[Spikes, Tensor | None]:
-    """Synapses and neurons in one pass over packed spikes ``[T, B, in]``.
-
-    Args:
-        output: give dense spikes and the potentials ``[T, B, out]``; else packed spikes and None.
-        recompute: keep no potentials for backward.
-    """
-    shape = (*x.shape[:2], weight.shape[1])
-    edge, potential, bits = _DenseLIF.on(
-        x.edge, weight, bias, beta, threshold, x.bits, x.shape[2], config, not output, output, recompute
-    )
-    if output:
-        return Spikes.of(edge), potential
-    return Spikes.packed(bits, shape, edge), None
+    layer = SpikingLayer(weight, bias, beta, never, _PASS_THROUGH, fires=False)
+    current = spiking_layers(x, [layer], output=True)[0].potential
+    assert current is not None
+    return current
 
 
 def dense_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -69,41 +98,58 @@ def dense_product(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return x @ weight if bias is None else x @ weight + bias
 
 
-class _DenseLIF(Operation):
-    @staticmethod
-    def forward(  # type: ignore[no-untyped-def]
-        ctx, edge, weight, bias, beta, threshold, bits, inputs, config, pack, show, recompute
-    ):
-        beta, threshold = beta.contiguous(), threshold.contiguous()
-        shape = (*bits.shape[:2], weight.shape[1])
-        keep = any(ctx.needs_input_grad) and not recompute
-        kept = cpu.room_for_potentials(*shape) if keep else None
-        u = torch.empty(shape) if show else None
-        spikes = None if pack or config is _PASS_THROUGH else torch.empty(shape)
-        words = torch.empty((*shape[:2], cpu.words_of(shape[2])), dtype=torch.int32) if pack else None
-        cpu.gather_lif_forward(bits, inputs, weight, bias, beta, threshold, config, kept, u, spikes, words)
-        ctx.set_materialize_grads(False)
-        ctx.config, ctx.inputs = config, inputs
-        ctx.save_for_backward(bits, weight, bias, beta, threshold, kept)
-        if words is not None:
-            ctx.mark_non_differentiable(words)
-            spikes = torch.zeros(1).expand(shape)
-        return spikes, u, words
+class _Layers(Operation):
+    """Hidden edges (and the output's spikes), the output's potential, and the hidden layers' words."""
 
     @staticmethod
-    def backward(ctx, grad_spikes, grad_potential, _words):  # type: ignore[no-untyped-def]
-        bits, weight, bias, beta, threshold, kept = ctx.saved_tensors
-        shape = (*bits.shape[:2], weight.shape[1])
-        grad_current = torch.empty(shape) if ctx.needs_input_grad[0] else None
-        learn = ctx.needs_input_grad[3] or ctx.needs_input_grad[4]
-        d_weight, d_bias, d_beta, d_threshold = cpu.gather_lif_backward(
-            bits, ctx.inputs, weight, bias, beta, threshold, ctx.config,
-            kept, grad_spikes, grad_potential, grad_current, learn,
-        )  # fmt: skip
+    def forward(ctx, edge, bits, inputs, kinds, output, recompute, *tensors):  # type: ignore[no-untyped-def]
+        keep = any(ctx.needs_input_grad) and not recompute
+        saved, edges, words, potential = [], [], [], None
+        for i, (config, fires) in enumerate(kinds):
+            weight, bias, beta, threshold = tensors[4 * i : 4 * i + 4]
+            beta, threshold = beta.contiguous(), threshold.contiguous()
+            shape = (*bits.shape[:2], weight.shape[1])
+            shown = output and i == len(kinds) - 1
+            kept = cpu.room_for_potentials(*shape) if keep else None
+            potential = torch.empty(shape) if shown else None
+            spikes = torch.empty(shape) if shown and fires else None
+            out = None if shown else torch.empty((*shape[:2], cpu.words_of(shape[2])), dtype=torch.int32)
+            cpu.gather_lif_forward(bits, inputs, weight, bias, beta, threshold, config, kept, potential, spikes, out)
+            saved += [bits, weight, bias, beta, threshold, kept]
+            if out is None:
+                edges.append(spikes)
+                continue
+            edges.append(torch.zeros(1).expand(shape))
+            words.append(out)
+            bits, inputs = out, shape[2]
+            if cpu.ones(out) > DENSE_ABOVE * math.prod(shape):
+                break
+        ctx.set_materialize_grads(False)
+        ctx.kinds = kinds[: len(edges)]
+        ctx.unused = 4 * (len(kinds) - len(edges))
+        ctx.save_for_backward(*saved)
+        return *edges, potential, tuple(words)
+
+    @staticmethod
+    def backward(ctx, *grads):  # type: ignore[no-untyped-def]
+        saved, grad_potential = ctx.saved_tensors, grads[-2]
+        found: list[Tensor | None] = []
+        behind: tuple[Tensor, Tensor] | None = None
+        for i in reversed(range(len(ctx.kinds))):
+            bits, weight, bias, beta, threshold, kept = saved[6 * i : 6 * i + 6]
+            wanted = ctx.needs_input_grad[6 + 4 * i : 10 + 4 * i]
+            grad_current = torch.empty((*bits.shape[:2], weight.shape[1])) if i or ctx.needs_input_grad[0] else None
+            own = cpu.gather_lif_backward(
+                bits, weight, bias, beta, threshold, ctx.kinds[i][0],
+                kept, grads[i], grad_potential, behind, grad_current, wanted[2] or wanted[3],
+            )  # fmt: skip
+            found[:0] = own
+            behind, grad_potential = None if grad_current is None else (grad_current, weight), None
         d_input = None
-        if grad_current is not None:
-            d_input = cpu.matmul(grad_current.view(-1, shape[2]), weight.t()).view(*shape[:2], -1)
-        return d_input, d_weight, d_bias, d_beta, d_threshold, None, None, None, None, None, None
+        if behind is not None:
+            grad, weight = behind
+            d_input = cpu.matmul(grad.flatten(0, 1), weight.t()).unflatten(0, grad.shape[:2])
+        return d_input, None, None, None, None, None, *found, *[None] * ctx.unused
 
 
 class _Product(Operation):

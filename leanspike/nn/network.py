@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
 from leanspike.nn.constant import Constant, constant_in_time
-from leanspike.nn.gather import DENSE_ABOVE, dense_lif
+from leanspike.nn.gather import DENSE_ABOVE, SpikingLayer, spiking_layers
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.spikes import Spikes, pack
@@ -59,32 +59,45 @@ class Network(nn.Module):
     def forward(self, x: Tensor | Spikes) -> Output:
         """Run ``[T, B, ...]``: analogue values, spikes as floats, or packed :class:`Spikes`."""
         hidden: list[Spikes] = []
-        activity = self._entrance(x)
+        activity: Signal | None = self._entrance(x)
         potential: Tensor | None = None
-        last, done = len(self.layers) - 1, -1
-        for i, layer in enumerate(self.layers):
-            if i == done:
-                continue
-            pair = _fusible(activity, layer, self.layers[i + 1]) if i < last else None
-            if pair:
-                done = i + 1
-                activity, potential = self._fused(*pair, output=done == last)
-                hidden.append(activity)
+        i, count = 0, len(self.layers)
+        while i < count:
+            assert activity is not None
+            layer, run = self.layers[i], self._spiking_run(activity, i)
+            if run:
+                assert isinstance(activity, Spikes)
+                found = spiking_layers(activity, run, i + 2 * len(run) == count, self.recompute)
+                hidden += [one.spikes for one in found if one.spikes]
+                activity, potential = found[-1].spikes, found[-1].potential
+                i += 2 * len(found) - 1
             elif isinstance(layer, LIF):
-                activity, potential, _ = layer(activity, pack=i < last)
-                hidden.append(activity)
+                spikes, potential, _ = layer(activity, pack=i < count - 1)
+                hidden.append(spikes)
+                activity = spikes
             elif isinstance(layer, LeakyIntegrator):
-                _, potential, _ = layer(activity)
+                activity, potential, _ = layer(activity)
             else:
                 activity = layer(activity)
+            i += 1
         assert potential is not None
-        spikes = activity.dense() if isinstance(self.layers[last], LIF) and isinstance(activity, Spikes) else None
-        return Output(spikes, potential, tuple(hidden))
+        return Output(activity.dense() if isinstance(activity, Spikes) else None, potential, tuple(hidden))
 
-    def _fused(self, x: Spikes, synapse: Linear, neurons: LIF, *, output: bool) -> tuple[Spikes, Tensor | None]:
-        beta, threshold = neurons.parameters_for((synapse.out_features,))
-        weight = synapse.scaled(x)
-        return dense_lif(x, weight, synapse.bias, beta, threshold, neurons.config, output, self.recompute)
+    def _spiking_run(self, activity: Signal, start: int) -> list[SpikingLayer]:
+        """The synapses and neurons from layer ``start`` on that one operation can compute together; none: empty."""
+        run: list[SpikingLayer] = []
+        if not isinstance(activity, Spikes) or activity.bits is None or activity.density > DENSE_ABOVE:
+            return run
+        for i in range(start, len(self.layers) - 1, 2):
+            synapse, neurons = self.layers[i], self.layers[i + 1]
+            may = LIF | LeakyIntegrator if i + 2 == len(self.layers) else LIF
+            if not isinstance(synapse, Linear) or not isinstance(neurons, may) or neurons.config.refractory:
+                break
+            fires = isinstance(neurons, LIF)
+            weight = synapse.weight if run else synapse.scaled(activity)
+            beta, threshold = neurons.parameters_for((synapse.out_features,))
+            run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, fires))
+        return run
 
     def trace(self, x: Tensor | Spikes) -> list[tuple[Tensor, Tensor]]:
         """Spikes and potentials ``[T, B, ...]`` of every spiking layer, without gradient."""
@@ -137,15 +150,6 @@ class Network(nn.Module):
             return packed
         binary = not x.is_cuda and bool(((x == 0) | (x == 1)).all())
         return Spikes.of(x) if binary else x
-
-
-def _fusible(activity: Signal, synapse: nn.Module, neurons: nn.Module) -> tuple[Spikes, Linear, LIF] | None:
-    """The three that one kernel can compute together, if it can."""
-    packed = isinstance(activity, Spikes) and activity.bits is not None and activity.density <= DENSE_ABOVE
-    if packed and isinstance(synapse, Linear) and isinstance(neurons, LIF) and neurons.config.refractory == 0:
-        assert isinstance(activity, Spikes)
-        return activity, synapse, neurons
-    return None
 
 
 def _reached(activity: Signal, layer: Linear | Conv2d) -> float:

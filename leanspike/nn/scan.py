@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from leanspike.nn.constant import Constant, constant_in_time
-from leanspike.nn.functional import LIFState
+from leanspike.nn.functional import LIFState, lif
 from leanspike.nn.kernels import cpu, cuda, reference
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.operation import Operation
@@ -24,6 +24,7 @@ def lif_scan(
     state: LIFState | None = None,
     pack: bool = True,
     smooth: bool = False,
+    reset_by: Tensor | None = None,
 ) -> tuple[Spikes, Tensor, LIFState]:
     """Run LIF neurons over all steps of ``current`` ``[T, B, ...]``.
 
@@ -32,12 +33,18 @@ def lif_scan(
         state: the state before the first step; at rest if None.
         pack: return packed spikes where the kernel can.
         smooth: spikes are the surrogate's antiderivative, so that finite differences can check the backward pass.
+        reset_by: what a subtract reset takes, one sample's shape; the threshold if None. No kernel knows it: autograd
+            runs it step by step.
 
     Returns:
         spikes, membrane potential before reset ``[T, B, ...]``, the state after the last step.
     """
     if isinstance(current, Tensor) and constant_in_time(current):
         current = Constant(current[0], current.shape[0])
+    if reset_by is not None:
+        written = current.expand() if isinstance(current, Constant) else current
+        fired, u, after = lif(written, beta, threshold, config, state, smooth, reset_by)
+        return Spikes.of(fired), u, after
     steps = current.shape[0]
     source = current.values if isinstance(current, Constant) else current
     start = state or LIFState.zeros(

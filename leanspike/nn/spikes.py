@@ -7,10 +7,10 @@ graph to which the gradient of the spikes is sent.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,12 +59,12 @@ class Spikes:
         if self.values is not None:
             return float(torch.count_nonzero(self.values))
         assert self.bits is not None
-        return float(np.bitwise_count(self.bits.numpy().view(np.uint32)).sum(dtype=np.int64))
+        return float(cpu.ones(self.bits))
 
     @cached_property
     def density(self) -> float:
         """Share of ones, measured."""
-        return self.count() / max(1, int(np.prod(self.shape)))
+        return self.count() / max(1, math.prod(self.shape))
 
     def rate(self) -> Tensor:
         """Mean firing rate over steps, batch and neurons: a scalar that gradients flow through."""

@@ -6,6 +6,7 @@ import itertools
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from leanspike.core import rng
 from leanspike.nn import LIF, Linear, Network, NeuronConfig, Spikes, lif, lif_scan
-from leanspike.nn.gather import dense_lif, dense_product, linear_spikes
+from leanspike.nn.gather import DENSE_ABOVE, SpikingLayer, dense_product, linear_spikes, spiking_layers
 from leanspike.nn.kernels import cpu, library
 from leanspike.nn.spikes import pack
 from leanspike.nn.surrogate import NAMES
@@ -89,8 +90,12 @@ def test_gather_and_scan_equal_reference(config: NeuronConfig, inputs: int, outp
     assert packed is not None
     packed = Spikes.packed(packed.bits, packed.shape, edge)
     expected, potential, _ = lif(edge @ weight + bias, beta, threshold, config)
-    spikes, u = dense_lif(packed, weight, bias, beta, threshold, config, True, recompute)
-    hidden, _ = dense_lif(packed, weight, bias, beta, threshold, config, False, recompute)
+    layers = [SpikingLayer(weight, bias, beta, threshold, config)]
+    shown = spiking_layers(packed, layers, output=True, recompute=recompute)[0]
+    spikes, u = shown.spikes, shown.potential
+    hidden = spiking_layers(packed, layers, output=False, recompute=recompute)[0].spikes
+    assert spikes is not None
+    assert hidden is not None
     assert torch.equal(spikes.dense(), expected)
     assert u is not None
     assert torch.equal(u, potential)
@@ -106,6 +111,65 @@ def test_gather_and_scan_equal_reference(config: NeuronConfig, inputs: int, outp
         torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.parametrize("fires", [True, False])
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("sizes", [(60, 10), (50, 130, 3), (33, 1)], ids=str)
+def test_layers_in_a_row_equal_reference(sizes: tuple[int, ...], recompute: bool, fires: bool) -> None:
+    """Hidden gradients come through the layer behind, from the hidden spikes' own use, and from both."""
+    generator = torch.Generator().manual_seed(sum(sizes))
+    x = (torch.rand(6, 11, 70, generator=generator) < 0.2).float()
+    edge, layers = x.clone().requires_grad_(), []
+    for before, after in itertools.pairwise((70, *sizes)):
+        weight = (exact(generator, before, after) / 2).requires_grad_()
+        bias = (exact(generator, after).abs() / 4 + 0.25).requires_grad_()
+        beta, threshold = torch.full((after,), 0.5, requires_grad=True), torch.full((after,), 0.75, requires_grad=True)
+        layers.append(SpikingLayer(weight, bias, beta, threshold, NeuronConfig()))
+    if not fires:
+        layers[-1] = replace(layers[-1], threshold=torch.full((sizes[-1],), 1e30), fires=False)
+    packed = pack(x)
+    assert packed is not None
+    found = spiking_layers(Spikes.packed(packed.bits, packed.shape, edge), layers, output=True, recompute=recompute)
+
+    activity, wanted, got = edge, torch.zeros(()), torch.zeros(())
+    for layer, one in zip(layers, found, strict=True):
+        activity, potential, _ = lif(activity @ layer.weight + layer.bias, layer.beta, layer.threshold, layer.config)
+        if one.spikes is not None:
+            assert torch.equal(one.spikes.dense(), activity)
+            assert 0 < float(activity.detach().mean()) < DENSE_ABOVE
+            own = torch.randn(activity.shape, generator=generator)
+            wanted, got = wanted + (activity * own).sum(), got + (one.spikes.dense() * own).sum()
+    assert found[-1].potential is not None
+    assert torch.equal(found[-1].potential, potential)
+    own = torch.randn(potential.shape, generator=generator)
+    leaves = [edge, *(t for layer in layers for t in (layer.weight, layer.bias, layer.beta, layer.threshold))]
+    leaves = [leaf for leaf in leaves if leaf is not None and leaf.requires_grad]
+    for through_hidden in (True, False):
+        expected = gradients((potential * own).sum() + wanted * through_hidden, *leaves)
+        actual = gradients((found[-1].potential * own).sum() + got * through_hidden, *leaves)
+        for a, b in zip(actual, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
+
+
+def test_a_hidden_layer_that_is_too_active_goes_on_densely() -> None:
+    generator = torch.Generator().manual_seed(12)
+    network = Network([Linear(40, 30), LIF(NeuronConfig(), 30), Linear(30, 5), LIF(NeuronConfig(), 5)])
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(exact(generator, *parameter.shape))
+        network.layers[0].bias.fill_(1.0)
+    x = (torch.rand(5, 8, 40, generator=generator) < 0.2).float()
+    output = network(x)
+    assert output.hidden[0].density > DENSE_ABOVE
+    first, last = network.layers[0], network.layers[2]
+    beta, threshold = torch.tensor(0.9), torch.tensor(1.0)
+    hidden = lif(x @ first.weight + first.bias, beta.expand(30), threshold.expand(30), NeuronConfig())[0]
+    expected = lif(hidden @ last.weight + last.bias, beta.expand(5), threshold.expand(5), NeuronConfig())[1]
+    torch.testing.assert_close(output.potential, expected)
+    pairs = zip(*(gradients(one.sum(), *network.parameters()) for one in (output.potential, expected)), strict=True)
+    for a, b in pairs:
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
 def test_chunks_of_samples_add_up() -> None:
     """T = 900 leaves four samples a chunk: weight gradients are added over chunks."""
     generator = torch.Generator().manual_seed(3)
@@ -114,7 +178,8 @@ def test_chunks_of_samples_add_up() -> None:
     expected, _, _ = lif(x @ weight + bias, beta, threshold, config)
     packed = pack(x)
     assert packed is not None
-    spikes, _ = dense_lif(packed, weight, bias, beta, threshold, config, False, False)
+    spikes = spiking_layers(packed, [SpikingLayer(weight, bias, beta, threshold, config)], output=False)[0].spikes
+    assert spikes is not None
     assert torch.equal(spikes.dense(), expected)
     for a, b in zip(
         gradients(spikes.dense().sum(), weight, bias), gradients(expected.sum(), weight, bias), strict=True

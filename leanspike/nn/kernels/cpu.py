@@ -27,7 +27,9 @@ class _LIFArgs(ctypes.Structure):
         ("threads", c_int64),
         ("potential", _FLOATS), ("shown", _FLOATS), ("spikes", _FLOATS),
         ("out_bits", _FLOATS), ("out_words", c_int64), ("end", _FLOATS),
-        ("grad_spikes", _FLOATS), ("grad_step", c_int64), ("grad_potential", _FLOATS), ("grad_end", _FLOATS),
+        ("grad_spikes", _FLOATS), ("grad_step", c_int64),
+        ("next_grad", _FLOATS), ("next_weight", _FLOATS), ("next_features", c_int64),
+        ("grad_potential", _FLOATS), ("grad_end", _FLOATS),
         ("grad_current", _FLOATS), ("grad_start", _FLOATS), ("grad_beta", _FLOATS), ("grad_theta", _FLOATS),
         ("grad_weight", _FLOATS), ("grad_bias", _FLOATS),
     ]  # fmt: skip
@@ -104,6 +106,13 @@ def unpack(bits: Tensor, shape: tuple[int, ...]) -> Tensor:
         _FLOATS(_at(bits)), c_int64(rows), c_int64(last[-1]), _FLOATS(_at(values)), c_int64(torch.get_num_threads())
     )
     return values.permute(0, 1, 4, 2, 3) if len(shape) == 5 else values
+
+
+def ones(bits: Tensor) -> int:
+    """How many bits of the words are set."""
+    count = _c().leanspike_ones
+    count.restype = c_int64
+    return int(count(_FLOATS(_at(bits)), c_int64(bits.numel()), c_int64(torch.get_num_threads())))
 
 
 def rate(thresholds: Tensor, numbers: Tensor, steps: int, seed: int) -> Tensor:
@@ -248,12 +257,21 @@ def gather_lif_forward(
 
 
 def gather_lif_backward(
-    bits: Tensor, inputs: int, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor,
-    config: NeuronConfig, kept: Tensor | None, grad_spikes: Tensor | None, grad_potential: Tensor | None,
-    grad_current: Tensor | None, learn: bool,
+    bits: Tensor, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor, config: NeuronConfig,
+    kept: Tensor | None, grad_spikes: Tensor | None, grad_potential: Tensor | None,
+    behind: tuple[Tensor, Tensor] | None, grad_current: Tensor | None, learn: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
-    """Gradients of weight, bias, beta and threshold; without ``kept`` the potentials are computed again, in chunks."""
-    args = _gathering(bits, inputs, weight, bias, beta, threshold, config)
+    """Gradients of weight, bias, beta and threshold; without ``kept`` the potentials are computed again, in chunks.
+
+    Args:
+        behind: the gradient of the next layer's current ``[T, B, next]`` and its weight ``[out, next]``: their product
+            arrives at the spikes too.
+        grad_current: ``[T, B, out]``, receives the gradient of the currents, or None.
+    """
+    args = _gathering(bits, weight.shape[0], weight, bias, beta, threshold, config)
+    if behind is not None:
+        grad, across = behind[0], behind[1].contiguous()
+        args.next_grad, args.next_weight, args.next_features = _at(grad), _at(across), across.shape[1]
     args.potential, args.grad_current = _at(kept), _at(grad_current)
     arriving = _incoming(args, grad_spikes, grad_potential, None)
     grad_weight = torch.empty_like(weight)

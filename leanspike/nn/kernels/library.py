@@ -10,8 +10,11 @@ from pathlib import Path
 
 import torch
 
+from leanspike.core import native
+from leanspike.core.native import LEVELS
+
+__all__ = ["LEVELS", "describe", "load"]
 HERE = Path(__file__).parent
-LEVELS = ("plain", "avx2", "avx512")
 _CHOICE = "LEANSPIKE_KERNELS"
 
 
@@ -21,24 +24,16 @@ def load() -> ctypes.CDLL | None:
 
     ``LEANSPIKE_KERNELS`` may name a lower level (plain, avx2, avx512) or ``off`` (the torch path).
     """
-    wanted = os.environ.get(_CHOICE, "")
-    if wanted == "off" or not (HERE / "kernels_plain.so").exists() or not _share_openmp():
+    wanted = os.environ.get(_CHOICE)
+    if wanted == "off" or not _share_openmp():
         return None
-    plain = ctypes.CDLL(str(HERE / "kernels_plain.so"))
-    best = plain.leanspike_level()
-    if wanted:
-        if wanted not in LEVELS or LEVELS.index(wanted) > best:
-            raise ValueError(f"{_CHOICE}={wanted}: this processor runs {', '.join(LEVELS[: best + 1])}; or say off")
-        best = LEVELS.index(wanted)
-    return plain if best == 0 else ctypes.CDLL(str(HERE / f"kernels_{LEVELS[best]}.so"))
+    return native.load(HERE, "kernels", wanted, _CHOICE)
 
 
 def describe() -> str:
     """One line: which kernels serve in this process."""
     library = load()
-    if library is None:
-        return "pure torch path (no C kernels)"
-    return f"C kernels, {Path(library._name).stem.removeprefix('kernels_')}"
+    return "pure torch path (no C kernels)" if library is None else f"C kernels, {native.level_of(library)}"
 
 
 def _share_openmp() -> bool:

@@ -48,6 +48,14 @@ EXPORT void leanspike_unpack(const uint32_t *bits, int64_t rows, int64_t feature
         }
 }
 
+/* How many of the bits are set. */
+EXPORT int64_t leanspike_ones(const uint32_t *bits, int64_t words, int64_t threads) {
+    int64_t ones = 0;
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : ones)
+    for (int64_t w = 0; w < words; w++) ones += __builtin_popcount(bits[w]);
+    return ones;
+}
+
 static inline uint32_t mix(uint32_t x) {
     x ^= x >> 16;
     x *= 0x21F0AAADu;

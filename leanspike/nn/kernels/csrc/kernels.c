@@ -5,6 +5,7 @@
 #include "gemm.h"
 #include "lif.h"
 #include "spiking.h"
+#include "spiking_backward.h"
 
 /* The best of 0 plain, 1 AVX2, 2 AVX-512 that this processor and operating system run. */
 EXPORT int leanspike_level(void) {

@@ -28,6 +28,9 @@ typedef struct {
     /* backward */
     const float *grad_spikes;    /* [T, B, F], or [B, F] with grad_step 0, or NULL */
     int64_t grad_step;
+    const float *next_grad;      /* spiking.h: [T, B, N] gradient of the currents behind these neurons, or NULL */
+    const float *next_weight;    /* spiking.h: [F, N] the synapses between; their product is added to grad_spikes */
+    int64_t next_features;       /* N */
     const float *grad_potential; /* [T, B, F] or NULL */
     const float *grad_end;       /* [B, F] or NULL */
     float *grad_current;         /* like current, or NULL */

@@ -78,7 +78,7 @@ static inline uint32_t word_ge(const float *a, const float *b, int n) {
 }
 
 /* A buffer that this thread keeps from call to call, one for each slot, so that no call pays for fresh pages. */
-#define SLOTS 6
+#define SLOTS 7
 static inline float *scratch(int slot, int64_t count) {
     static __thread float *kept[SLOTS];
     static __thread int64_t size[SLOTS];
