@@ -1,4 +1,4 @@
-"""Compiles the C kernels while the package is built; everything else stands in pyproject.toml."""
+"""Compiles the C of leanspike/core/native.py while the package is built; everything else stands in pyproject.toml."""
 
 import importlib.util
 from pathlib import Path
@@ -6,21 +6,22 @@ from pathlib import Path
 from setuptools import Distribution, setup
 from setuptools.command.build_py import build_py
 
-KERNELS = Path("leanspike/nn/kernels")
+PACKAGE = Path("leanspike")
 
 
-class BuildWithKernels(build_py):
-    """build_py, then the kernels beside the package's files; without a compiler the installation still succeeds."""
+class BuildWithNative(build_py):
+    """build_py, then the libraries beside the package's files; without a compiler the installation still succeeds."""
 
     def run(self) -> None:
         super().run()
-        spec = importlib.util.spec_from_file_location("leanspike_kernels_build", KERNELS / "build.py")
+        spec = importlib.util.spec_from_file_location("leanspike_native", PACKAGE / "core" / "native.py")
         assert spec
         assert spec.loader
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        target = KERNELS if self.editable_mode else Path(self.build_lib) / KERNELS
-        self.announce(module.build(target.resolve()), level=3)
+        target = PACKAGE if self.editable_mode else Path(self.build_lib) / PACKAGE
+        for line in module.build_all(target.resolve()):
+            self.announce(line, level=3)
 
 
 class BinaryDistribution(Distribution):
@@ -30,4 +31,4 @@ class BinaryDistribution(Distribution):
         return True
 
 
-setup(cmdclass={"build_py": BuildWithKernels}, distclass=BinaryDistribution)
+setup(cmdclass={"build_py": BuildWithNative}, distclass=BinaryDistribution)
