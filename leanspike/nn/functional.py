@@ -6,8 +6,9 @@ r"""The leaky integrate-and-fire neuron, one step and a whole sequence, in plain
     v[t] = u[t] (1 - s[t])             reset at once, "zero"
 
 A layer may have a reset amount of its own, which a subtract reset takes in place of the threshold: theta / beta says
-what other simulators do one step late, 0 is no reset. With a refractory period of R steps, a neuron that fired is held for the next R: u = v, no input, no leak,
-no spike. u is called the membrane potential everywhere in leanspike; v is what is carried to the next step.
+what other simulators do one step late, 0 is no reset. With a refractory period of R steps, a neuron that fired is
+held for the next R: u = v, no input, no leak, no spike. u is called the membrane potential everywhere in leanspike;
+v is what is carried to the next step.
 """
 
 from __future__ import annotations

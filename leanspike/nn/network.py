@@ -91,7 +91,7 @@ class Network(nn.Module):
         for i in range(start, len(self.layers) - 1, 2):
             synapse, neurons = self.layers[i], self.layers[i + 1]
             may = LIF | LeakyIntegrator if i + 2 == len(self.layers) else LIF
-            if not isinstance(synapse, Linear) or not isinstance(neurons, may) or neurons.config.refractory:
+            if not isinstance(synapse, Linear) or not isinstance(neurons, may) or not neurons.fused:
                 break
             fires = isinstance(neurons, LIF)
             weight = synapse.weight if run else synapse.scaled(activity)

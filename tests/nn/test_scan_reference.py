@@ -12,7 +12,7 @@ from torch import Tensor
 
 from leanspike.core.errors import ConfigError
 from leanspike.core.records import from_dict
-from leanspike.nn import NeuronConfig, lif, lif_scan
+from leanspike.nn import LIF, Linear, Network, NeuronConfig, lif, lif_scan
 from leanspike.nn.constant import Constant
 from leanspike.nn.functional import LIFState
 from leanspike.nn.surrogate import NAMES, derivative, primitive
@@ -193,3 +193,39 @@ def test_values_of_another_kind_name_their_key(field: str, value: str) -> None:
 def test_borders_are_in_range() -> None:
     assert NeuronConfig(beta=0).beta == 0
     assert NeuronConfig(beta=1, refractory=0).refractory == 0
+
+
+def test_a_reset_amount_of_theta_over_beta_is_a_reset_one_step_late() -> None:
+    current = leaves((STEPS, *SAMPLE))[0].detach().requires_grad_()
+    layer = LIF(NeuronConfig(beta=0.5, threshold=0.75), SAMPLE[1], torch.tensor([1.5])).double()
+    spikes, u, _ = layer(current)
+    late, fired, expected = torch.zeros(SAMPLE, dtype=torch.float64), torch.zeros(SAMPLE, dtype=torch.float64), []
+    for step in current.detach():
+        late = 0.5 * late + step - 0.75 * fired
+        fired = (late >= 0.75).double()
+        expected.append(late)
+    torch.testing.assert_close(u, torch.stack(expected), rtol=1e-12, atol=1e-12)
+    assert 0.02 < float(spikes.dense().detach().mean()) < 0.8
+    (grad,) = torch.autograd.grad(spikes.dense().sum(), current)
+    assert grad.isfinite().all()
+    assert grad.any()
+
+
+def test_a_reset_amount_of_zero_is_no_reset() -> None:
+    current = leaves((STEPS, *SAMPLE))[0].detach()
+    spikes, u, _ = LIF(NeuronConfig(beta=1.0), SAMPLE[1], torch.zeros(1)).double()(current)
+    torch.testing.assert_close(u, current.cumsum(0))
+    assert torch.equal(spikes.dense(), (u >= 1.0).double())
+
+
+def test_a_network_with_a_reset_amount_leaves_the_kernels_that_do_not_know_it() -> None:
+    torch.manual_seed(0)
+    first, last = Linear(20, 30), Linear(30, 4)
+    own = LIF(NeuronConfig(beta=0.5), 30, torch.full((30,), 2.0))
+    network = Network([first, own, last, LIF(NeuronConfig(), 4)])
+    x = (torch.rand(STEPS, 3, 20) < 0.3).float()
+    for parameter in network.parameters():
+        parameter.data *= 5
+    hidden = lif(x @ first.weight + first.bias, *own.parameters_for((30,)), own.config, reset_by=own.reset_by)[0]
+    assert torch.equal(network(x).hidden[0].dense(), hidden)
+    assert not torch.equal(LIF(own.config, 30)(first(x))[0].dense(), hidden)
