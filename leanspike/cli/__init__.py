@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from leanspike import __version__
 from leanspike.core.errors import LeanspikeError
 
-COMMANDS = ("data", "neuron", "train", "study", "report", "bench")
+COMMANDS = (
+    "data", "neuron", "train", "study", "lower", "show", "emit", "check", "report", "bench",
+)  # fmt: skip
 
 
 def main(argv: Sequence[str] | None = None) -> int:

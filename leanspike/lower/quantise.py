@@ -91,10 +91,8 @@ def _scales(columns: Floats, most: int) -> Floats:
 def _least_scale(stage: Stage, limit: float) -> Floats:
     """The scale at which the largest threshold or bias takes a quarter of a potential's range, which is +-``limit``."""
     largest = np.abs(stage.bias).max(0)
-    if stage.threshold is None:
-        largest = largest.max(keepdims=True)
-    else:
-        largest = np.maximum(largest, stage.threshold.max(0))
+    theta = stage.threshold
+    largest = largest.max(keepdims=True) if theta is None else np.maximum(largest, theta.max(0))
     least: Floats = largest * 4 / limit
     return least
 

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "physics": {"core"},
     "ir": {"core"},
     "targets": {"core", "ir"},
-    "lower": {"core", "encode", "nn", "train", "models", "ir", "data"},
+    "lower": {"core", "data", "encode", "nn", "train", "ir"},
     "measure": {"core", "ir"},
     "models": {"core", "nn"},
     "train": {"core", "data", "encode", "nn", "models"},

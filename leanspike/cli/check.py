@@ -1,0 +1,79 @@
+"""``leanspike check net.lsp --target T[,T]``: does an artefact do what the program says, on real samples?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leanspike.cli.programs import ProgramSamples
+    from leanspike.ir import Program
+
+_CHUNK = 500
+_PARTS = ("predictions", "scores", "steps", "spikes", "potentials")
+
+
+def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="compare targets with the program on real samples",
+        description="Emit a program for each target, run it on the test samples, and compare predictions, scores, "
+        "steps, spike counts and final potentials with the reference. Exit 1 on the first kind of mismatch.",
+        epilog="example:\n  leanspike check mnist.lsp --target engine,c,onnx,tflite --samples 10000\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
+    parser.add_argument("--target", required=True, metavar="T[,T]", help="engine, c, onnx, tflite, nir")
+    parser.add_argument("--data", metavar="DATASET", help="test samples; default: what the program was made from")
+    parser.add_argument("--samples", type=int, default=1000, metavar="N", help="how many (0: all; default 1000)")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check every target; 0 if all agree, 1 if one does not."""
+    from leanspike import ir, targets
+    from leanspike.cli.programs import load_samples
+
+    program, origin = ir.load_with_origin(args.program)
+    names = [name.strip() for name in args.target.split(",") if name.strip()]
+    for name in names:
+        targets.target(name)
+    samples = load_samples(program, origin, args.data, args.samples)
+    rows = [_check(name, program, samples, quiet=args.json) for name in names]
+    if args.json:
+        facts = {"samples": len(samples), "dataset": samples.dataset, "sha256": ir.content_hash(program)}
+        print(json.dumps({**facts, "targets": rows}, indent=2))
+    return 1 if any(any(row["mismatches"].values()) for row in rows) else 0
+
+
+def _check(name: str, program: Program, samples: ProgramSamples, *, quiet: bool) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.progress import track
+
+    from leanspike import ir, targets
+    from leanspike.core.trace import mismatches
+
+    counts: Counter[str] = Counter(dict.fromkeys(_PARTS, 0))
+    right = 0
+    with tempfile.TemporaryDirectory() as folder:
+        artefact = targets.emit(name, program, Path(folder))
+        starts = range(0, len(samples), _CHUNK)
+        console = Console(stderr=True)
+        for start in track(starts, name, console=console, transient=True, disable=quiet or not console.is_terminal):
+            raw, numbers = samples.raw[start : start + _CHUNK], samples.numbers[start : start + _CHUNK]
+            found = targets.run(artefact, raw, numbers)
+            for what, wrong in mismatches(ir.run_fast(program, raw, numbers), found).items():
+                counts[what.split(" ")[0]] += wrong
+            right += int((found.predictions == samples.labels[start : start + _CHUNK]).sum())
+    accuracy = right / len(samples)
+    if not quiet:
+        differing = ", ".join(f"{part} {counts[part]}" for part in _PARTS)
+        verdict = "MISMATCH" if any(counts.values()) else "agrees"
+        print(f"{name:<7} {verdict} on {len(samples)} samples: {differing}; accuracy {accuracy:.2%}")
+    return {"target": name, "mismatches": dict(counts), "accuracy": accuracy}
