@@ -2,6 +2,7 @@
 
 from leanspike.ir.encodings import Delta, Direct, Encoding, Latency, Rate, Sequence, encode
 from leanspike.ir.fast import run as run_fast
+from leanspike.ir.fast import step_scores
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, Value
 from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
@@ -48,6 +49,7 @@ __all__ = [
     "run",
     "run_fast",
     "save",
+    "step_scores",
     "verify",
     "violations",
 ]

@@ -7,6 +7,7 @@ below 2^24, else in float64 (every sum of a sound program is below 2^31). Equal 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -35,20 +36,44 @@ def run(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.
     Raises:
         ProgramError: the samples do not fit the program.
     """
+    return joined([_trace(program, len(part), *live) for part, live in _propagated(program, raw, numbers)])
+
+
+def step_scores(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None = None) -> Ints:
+    """Scores ``[T, B, K]`` as they stand after every step, whether or not the program would have stopped.
+
+    Raises:
+        ProgramError: the samples do not fit the program.
+    """
+    parts = []
+    for part, (live, _) in _propagated(program, raw, numbers):
+        scores, going = Scores.zeros(program, len(part)), np.ones(len(part), dtype=bool)
+        steps = []
+        for t, value in enumerate(live[program.readout.source]):
+            scores = scores.after(value, t, going)
+            steps.append(scores.values)
+        parts.append(np.stack(steps))
+    return np.concatenate(parts, axis=1)
+
+
+def _propagated(
+    program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None
+) -> Iterator[tuple[npt.NDArray[np.integer], tuple[Live, Live]]]:
+    """Parts of the samples, each with every value and every state ``[T, B, *shape]``."""
     check_raw(program, raw)
     found = ranges(program)
     order = np.arange(len(raw)) if numbers is None else np.asarray(numbers)
     widest = max(math.prod(value.shape) for value in program.values.values())
     size = max(1, _ELEMENTS_AT_ONCE // (widest * program.steps))
-    starts = range(0, max(1, len(raw)), size)
-    return joined([_batch(program, found, raw[i : i + size], order[i : i + size]) for i in starts])
+    for start in range(0, max(1, len(raw)), size):
+        part = raw[start : start + size]
+        live, states = {program.input.result.name: encode(program, part, order[start : start + size])}, Live()
+        for operation in program.operations:
+            live[operation.result.name] = _apply(operation, program, found, live, states)
+        yield part, (live, states)
 
 
-def _batch(program: Program, found: Ranges, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer]) -> Trace:
-    batch, live = len(raw), {program.input.result.name: encode(program, raw, numbers)}
-    states: Live = {}
-    for operation in program.operations:
-        live[operation.result.name] = _apply(operation, program, found, live, states)
+def _trace(program: Program, batch: int, live: Live, states: Live) -> Trace:
     scores, going = Scores.zeros(program, batch), np.ones(batch, dtype=bool)
     steps = np.zeros(batch, dtype=np.int64)
     for t, value in enumerate(live[program.readout.source]):

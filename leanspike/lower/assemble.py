@@ -62,7 +62,8 @@ class _Assembly:
             hold = f"h{n}"
             self.states.append(State(hold, shape, IntType.holding(0, stage.of.refractory)))
         threshold, spikes = self.array(f"t{n}", stage.threshold), Value(f"s{n}", shape, SPIKE)
-        rest = (bias, stage.of.reset, stage.of.refractory, hold)
+        reset_by = None if stage.reset_by is None else self.array(f"r{n}", stage.reset_by)
+        rest = (bias, stage.of.reset, stage.of.refractory, hold, reset_by)
         self.put(LIF(spikes, current.name, state, multiplier, shift, threshold, *rest))
 
     def _before(self, operation: object, tag: str) -> None:

@@ -63,6 +63,7 @@ class Stage:
         weight: ``[in, out]`` or ``[kh, kw, in, out]``.
         bias: ``[S, C]``.
         threshold: ``[S, C]``; None where the neurons only integrate.
+        reset_by: ``[S, C]`` what a subtract reset takes away; None for the threshold.
     """
 
     number: int
@@ -76,6 +77,7 @@ class Stage:
     threshold: Floats | None
     reset: Literal["subtract", "zero"]
     refractory: int
+    reset_by: Floats | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +149,7 @@ def _stage(
         _array(threshold)[None] if isinstance(neurons, LIF) else None,
         neurons.config.reset,
         neurons.config.refractory if isinstance(neurons, LIF) else 0,
+        _array(neurons.reset_by)[None] if isinstance(neurons, LIF) and neurons.reset_by is not None else None,
     )
 
 

@@ -57,4 +57,5 @@ def _through_time(stage: Stage, norm: Norm) -> Stage:
         bias=stage.bias * sign + norm.shift / a,
         leak=stage.leak * before / a,
         threshold=stage.threshold / a,
+        reset_by=None if stage.reset_by is None else stage.reset_by / a,
     )

@@ -48,10 +48,11 @@ class StepReport:
 
 @dataclass(frozen=True)
 class Lowered:
-    """A verified program and the way to it."""
+    """A verified program and the way to it; ``score_unit`` is what 1 of its scores stands for in the network's."""
 
     program: Program
     steps: tuple[StepReport, ...]
+    score_unit: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +108,7 @@ def lower(
     steps.append(_agreement(program, expected, check.raw))
     narrow = verify(fitted(narrowed(program)))
     steps.append(_same_trace(program, narrow, check.raw))
-    return Lowered(narrow, tuple(steps))
+    return Lowered(narrow, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 
 def _network_scores(network: Network, check: _Samples) -> Floats:

@@ -32,7 +32,7 @@ class IntegerStage:
         scale: ``[C]`` what the integer 1 of its weights stands for.
         unit: ``[C]`` what the integer 1 of its currents and potentials stands for.
         weight: as the stage's, integers.
-        bias, multiplier, threshold: ``[S, C]``.
+        bias, multiplier, threshold, reset_by: ``[S, C]``.
     """
 
     of: Stage
@@ -42,6 +42,7 @@ class IntegerStage:
     bias: Ints
     multiplier: Ints
     threshold: Ints | None
+    reset_by: Ints | None
 
 
 def quantised(draft: Draft, unit: float, config: LowerConfig) -> tuple[IntegerStage, ...]:
@@ -72,8 +73,9 @@ def _quantised(stage: Stage, unit_in: float, config: LowerConfig, *, common: boo
     threshold = None
     if stage.threshold is not None:
         threshold = np.maximum(1, _rounded(stage.threshold / unit, limit, stage, "threshold"))
+    reset_by = None if stage.reset_by is None else _rounded(stage.reset_by / unit, limit, stage, "reset")
     weight = np.rint(stage.weight / scale).clip(-most, most).astype(np.int64)
-    return IntegerStage(stage, scale, unit, weight, bias, multiplier, threshold)
+    return IntegerStage(stage, scale, unit, weight, bias, multiplier, threshold, reset_by)
 
 
 def _scales(columns: Floats, most: int) -> Floats:

@@ -47,7 +47,8 @@ def _stage(stage: Stage, x: Floats) -> tuple[Floats, Floats]:
         if stage.threshold is not None:
             fired = (u >= theta) & (hold == 0)
             hold = np.where(fired, stage.refractory, np.maximum(hold - 1, 0))
-            v = u - fired * theta if stage.reset == "subtract" else u * ~fired
+            amount = theta if stage.reset_by is None else _row(stage.reset_by, t)
+            v = u - fired * amount if stage.reset == "subtract" else u * ~fired
             spikes[t] = fired
     return spikes, potentials
 
