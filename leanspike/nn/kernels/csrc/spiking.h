@@ -101,26 +101,29 @@ static void tile_neurons(const chunk *c, int64_t from, int live, float **beta, f
     }
 }
 
-/* Scan the currents in place into potentials. */
-static void tile_scan(const chunk *c, float *u, const float *beta, const float *theta) {
+/* Spikes, and potentials that are shown, of a tile's step go where the arguments ask. */
+static void tile_emit(const chunk *c, int64_t from, int live, int64_t t, const float *u, const float *theta) {
+    const lif_args *a = c->a;
+    for (int64_t i = 0; i < c->live; i++, u += WIDTH) {
+        int64_t at = t * a->batch + c->first + i;
+        if (a->out_bits)
+            ((uint16_t *)(a->out_bits + at * a->out_words))[from / WIDTH] = (uint16_t)word_ge(u, theta, WIDTH);
+        if (a->shown) store_tile(u, live, a->shown + at * a->features + from);
+        if (a->spikes)
+            for (int j = 0; j < live; j++) a->spikes[at * a->features + from + j] = u[j] >= theta[j] ? 1.0f : 0.0f;
+    }
+}
+
+/* Scan a tile's currents into potentials, which may be the same rows. */
+static void tile_scan(const chunk *c, const float *current, const float *beta, const float *theta, float *u,
+                      int64_t from, int live, int emit) {
     int64_t n = c->live * WIDTH;
     float *v = scratch(S_CARRIED, n);
     memset(v, 0, (size_t)n * 4);
-    for (int64_t t = 0; t < c->a->steps; t++) lif_row(u + t * n, v, beta, theta, n, (int)c->a->zero_reset, u + t * n);
-}
-
-/* Spikes, and potentials that are shown, of a tile go where the arguments ask. */
-static void tile_emit(const chunk *c, int64_t from, int live, const float *u, const float *theta) {
-    const lif_args *a = c->a;
-    for (int64_t t = 0; t < a->steps; t++)
-        for (int64_t i = 0; i < c->live; i++, u += WIDTH) {
-            int64_t at = t * a->batch + c->first + i;
-            if (a->out_bits)
-                ((uint16_t *)(a->out_bits + at * a->out_words))[from / WIDTH] = (uint16_t)word_ge(u, theta, WIDTH);
-            if (a->shown) store_tile(u, live, a->shown + at * a->features + from);
-            if (a->spikes)
-                for (int j = 0; j < live; j++) a->spikes[at * a->features + from + j] = u[j] >= theta[j] ? 1.0f : 0.0f;
-        }
+    for (int64_t t = 0; t < c->a->steps; t++) {
+        lif_row(current + t * n, v, beta, theta, n, (int)c->a->zero_reset, u + t * n);
+        if (emit) tile_emit(c, from, live, t, u + t * n, theta);
+    }
 }
 
 /* Where a tile's potentials [rows][WIDTH] are kept for backward: chunk by chunk, tile by tile. */
@@ -132,11 +135,11 @@ static void tile_forward(const chunk *c, int64_t tile) {
     const lif_args *a = c->a;
     int64_t from = tile * WIDTH;
     int live = (int)MIN(WIDTH, a->features - from);
-    float *u = a->potential ? tile_kept(c, tile) : scratch(S_POTENTIAL, c->rows * WIDTH), *beta, *theta;
+    /* summed where they stay in cache and scanned from there: kept rows are written once and in their order */
+    float *current = scratch(S_POTENTIAL, c->rows * WIDTH), *beta, *theta;
     tile_neurons(c, from, live, &beta, &theta);
-    tile_currents(c, from, live, u);
-    tile_scan(c, u, beta, theta);
-    tile_emit(c, from, live, u, theta);
+    tile_currents(c, from, live, current);
+    tile_scan(c, current, beta, theta, a->potential ? tile_kept(c, tile) : current, from, live, 1);
 }
 
 static void chunk_forward(chunk *c, team t) {

@@ -11,7 +11,7 @@ static const float *tile_potentials(const chunk *c, int64_t tile, int live, cons
     if (c->a->potential) return tile_kept(c, tile);
     float *u = scratch(S_POTENTIAL, c->rows * WIDTH);
     tile_currents(c, tile * WIDTH, live, u);
-    tile_scan(c, u, beta, theta);
+    tile_scan(c, u, beta, theta, u, tile * WIDTH, live, 0);
     return u;
 }
 
@@ -83,6 +83,7 @@ static void tile_back(const chunk *c, int64_t from, int live, const float *u, co
             tile_arriving(c, a->grad_spikes ? a->grad_spikes + t * a->grad_step : NULL, from, live, ds);
         if (t == a->steps - 1 || a->grad_potential)
             tile_arriving(c, a->grad_potential ? a->grad_potential + t * frame : NULL, from, live, du);
+        if (t) prefetch(u + (t - 1) * n, n);
         if (next) tile_through_next(c, t, next, ds);
         if (a->grad_beta) memcpy(carried, dv, (size_t)n * 4);
         back_step(a, u + t * n, ds, du, beta, theta, n, dv, k + t * n, a->grad_beta ? through : NULL);

@@ -39,10 +39,8 @@ typedef float vf_any __attribute__((vector_size(VF * 4), aligned(4), may_alias))
 
 static inline vf vload(const float *p) { return *(const vf_any *)p; }
 static inline void vstore(float *p, vf v) { *(vf_any *)p = v; }
-static inline vf vset(float x) {
-    vf v = {0};
-    return v + x;
-}
+/* x - 0 is x for every x, so that a broadcast is left; 0 + x is not, and costs an addition. */
+static inline vf vset(float x) { return x - (vf){0}; }
 
 static inline vf vfma(vf a, vf b, vf c) {
 #if defined(__AVX512F__)
@@ -52,6 +50,11 @@ static inline vf vfma(vf a, vf b, vf c) {
 #else
     return a * b + c;
 #endif
+}
+
+/* Kept potentials are read step by step backwards, long after they have left the near caches. */
+static inline void prefetch(const float *x, int64_t count) {
+    for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(x + j);
 }
 
 /* Bit j of the result: a[j] >= b[j], j < n <= 32. */
@@ -78,7 +81,7 @@ static inline uint32_t word_ge(const float *a, const float *b, int n) {
 }
 
 /* A buffer that this thread keeps from call to call, one for each slot, so that no call pays for fresh pages. */
-#define SLOTS 7
+#define SLOTS 16
 static inline float *scratch(int slot, int64_t count) {
     static __thread float *kept[SLOTS];
     static __thread int64_t size[SLOTS];
