@@ -58,6 +58,10 @@ class LoweringError(LeanspikeError):
     """A network that cannot become a program, or a step of lowering whose check failed."""
 
 
+class ModelImportError(LeanspikeError):
+    """A model of another framework with a layer or a semantic that a network here cannot express."""
+
+
 class TargetError(LeanspikeError):
     """A program that a target cannot express, or an artefact that does not do what the program says."""
 

@@ -8,7 +8,7 @@ from leanspike.nn.norm import BatchNorm, BatchNormThroughTime, Dropout
 from leanspike.nn.readout import Output, readout, readout_at_every_step
 from leanspike.nn.scan import lif_scan
 from leanspike.nn.spikes import Spikes, rate_spikes
-from leanspike.nn.synapses import Conv2d, Flatten, Linear, MaxPool2d
+from leanspike.nn.synapses import Conv2d, Flatten, Linear, MaxPool2d, SumPool2d
 
 __all__ = [
     "LIF",
@@ -26,6 +26,7 @@ __all__ = [
     "Operations",
     "Output",
     "Spikes",
+    "SumPool2d",
     "lif",
     "lif_scan",
     "lif_step",

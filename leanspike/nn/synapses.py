@@ -104,6 +104,25 @@ class MaxPool2d(nn.Module):
         return Spikes.of(pooled) if isinstance(x, Spikes) else pooled
 
 
+class SumPool2d(nn.Module):
+    """Sum over non-overlapping windows: of spikes, how many there are. An average pool is this with the 1/size^2 in the
+    weights that follow."""
+
+    def __init__(self, size: int = 2) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Signal) -> Tensor | Constant:
+        """``[T, B, C, H, W] -> [T, B, C, H/size, W/size]``."""
+        if isinstance(x, Constant):
+            return Constant(self._sums(x.values), x.steps)
+        values = x.dense() if isinstance(x, Spikes) else x
+        return self._sums(values.flatten(0, 1)).unflatten(0, values.shape[:2])
+
+    def _sums(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, self.size, divisor_override=1)
+
+
 class Flatten(nn.Module):
     """``[T, B, ...] -> [T, B, features]``: images channels last (H, W, C) as the integer targets lay them out, anything
     else in C order."""
