@@ -36,7 +36,7 @@ def run(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.
     Raises:
         ProgramError: the samples do not fit the program.
     """
-    return joined([_trace(program, len(part), *live) for part, live in _propagated(program, raw, numbers)])
+    return joined([trace(program, len(part), *live) for part, live in propagated(program, raw, numbers)])
 
 
 def step_scores(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None = None) -> Ints:
@@ -46,7 +46,7 @@ def step_scores(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDA
         ProgramError: the samples do not fit the program.
     """
     parts = []
-    for part, (live, _) in _propagated(program, raw, numbers):
+    for part, (live, _) in propagated(program, raw, numbers):
         scores, going = Scores.zeros(program, len(part)), np.ones(len(part), dtype=bool)
         steps = []
         for t, value in enumerate(live[program.readout.source]):
@@ -56,10 +56,14 @@ def step_scores(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDA
     return np.concatenate(parts, axis=1)
 
 
-def _propagated(
+def propagated(
     program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None
 ) -> Iterator[tuple[npt.NDArray[np.integer], tuple[Live, Live]]]:
-    """Parts of the samples, each with every value and every state ``[T, B, *shape]``."""
+    """Parts of the samples, each with every value and every state ``[T, B, *shape]``; memory is bounded.
+
+    Raises:
+        ProgramError: the samples do not fit the program.
+    """
     check_raw(program, raw)
     found = ranges(program)
     order = np.arange(len(raw)) if numbers is None else np.asarray(numbers)
@@ -73,7 +77,8 @@ def _propagated(
         yield part, (live, states)
 
 
-def _trace(program: Program, batch: int, live: Live, states: Live) -> Trace:
+def trace(program: Program, batch: int, live: Live, states: Live) -> Trace:
+    """The answer to a part of the samples, from what :func:`propagated` gave."""
     scores, going = Scores.zeros(program, batch), np.ones(batch, dtype=bool)
     steps = np.zeros(batch, dtype=np.int64)
     for t, value in enumerate(live[program.readout.source]):

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from leanspike.ir.ops import Conv2d, Dense, Shape
+from leanspike.ir.counts import reach, synapses
 from leanspike.ir.program import Program
 
 
@@ -23,7 +23,7 @@ class Footprint:
     Attributes:
         array_bytes, state_bytes: as stored.
         parameters: stored constants that were trained: weights, biases, thresholds, leaks.
-        synapses: connections, a convolution's weights at every place they reach.
+        synapses: connections, a convolution's weights at every place they reach inside the image.
         neurons: neurons with a potential.
     """
 
@@ -42,24 +42,5 @@ def footprint(program: Program) -> Footprint:
     parameters = sum(array.values.size for name, array in program.arrays.items() if name != table)
     hold = {op.hold for op in program.spiking}
     neurons = sum(math.prod(state.shape) for state in program.states if state.name not in hold)
-    return Footprint(arrays, states, parameters, synapses(program), neurons)
-
-
-def synapses(program: Program) -> int:
-    """Connections of every synapse; taps outside an image are none."""
-    return sum(_connections(op, program) for op in program.operations if isinstance(op, Dense | Conv2d))
-
-
-def _connections(operation: Dense | Conv2d, program: Program) -> int:
-    shape: Shape = program.arrays[operation.weight].values.shape
-    if isinstance(operation, Dense):
-        return math.prod(shape)
-    sides = zip(program.values[operation.source].shape[:2], operation.result.shape[:2], shape[:2], strict=True)
-    taps = (_taps(source, result, kernel, operation) for source, result, kernel in sides)
-    return math.prod(taps) * shape[2] * shape[3]
-
-
-def _taps(source: int, result: int, kernel: int, operation: Conv2d) -> int:
-    """Pairs of an output and a kernel tap along one axis whose input lies inside the image."""
-    starts = range(-operation.padding, -operation.padding + result * operation.stride, operation.stride)
-    return sum(0 <= start + tap < source for start in starts for tap in range(kernel))
+    connections = sum(int(reach(synapse, program).sum()) for synapse in synapses(program))
+    return Footprint(arrays, states, parameters, connections, neurons)

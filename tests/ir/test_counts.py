@@ -1,0 +1,54 @@
+"""Synaptic operations against a count by brute force."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import HealthCheck, given, settings
+
+from leanspike import ir
+from leanspike.ir.counts import constant_values, reach, synapses, synaptic_operations
+from leanspike.ir.reference import step
+from leanspike.targets.conformance import Case, cases
+
+
+def brute_force(case: Case) -> dict[str, np.ndarray]:
+    """Put a one at every non-zero input, use weights of one, and add up what comes out."""
+    program = case.program
+    encoded, batch = ir.encode(program, case.raw, case.numbers), len(case.raw)
+    states = {s.name: np.zeros((batch, *s.shape), dtype=np.int64) for s in program.states}
+    used, counts = ir.run(program, case.raw, case.numbers).steps, {}
+    for t in range(program.steps):
+        values, states = step(program, encoded[t], states, t)
+        for op in synapses(program):
+            once = op.source in constant_values(program)
+            total = ((values[op.source] != 0) * reach(op, program)).reshape(batch, -1).sum(1)
+            counts.setdefault(op.result.name, np.zeros(batch, dtype=np.int64))
+            counts[op.result.name] += total * (t == 0 if once else t < used)
+    return counts
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_counts_what_was_executed(case: Case) -> None:
+    expected, found = brute_force(case), synaptic_operations(case.program, case.raw, case.numbers)
+    assert found.keys() == expected.keys()
+    for name in found:
+        assert np.array_equal(found[name], expected[name])
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(case=cases())
+def test_reach_counts_the_connections_inside_the_image(case: Case) -> None:
+    for op in synapses(case.program):
+        weight = case.program.arrays[op.weight].values
+        if isinstance(op, ir.Dense):
+            assert reach(op, case.program).sum() == weight.size
+            continue
+        height, width, _ = case.program.values[op.source].shape
+        taps = 0
+        for h in range(op.result.shape[0]):
+            for w in range(op.result.shape[1]):
+                rows = [h * op.stride + a - op.padding for a in range(weight.shape[0])]
+                columns = [w * op.stride + b - op.padding for b in range(weight.shape[1])]
+                taps += sum(0 <= r < height for r in rows) * sum(0 <= c < width for c in columns)
+        assert reach(op, case.program).sum() == taps * weight.shape[2] * weight.shape[3]
