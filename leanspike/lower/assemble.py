@@ -18,13 +18,14 @@ from leanspike.ir import (
     Readout,
     Reshape,
     State,
+    SumPool,
     Value,
 )
 from leanspike.ir.inttype import SPIKE, Ints
 from leanspike.ir.program import ReadoutKind
 from leanspike.ir.ranges import fitted
 from leanspike.lower.config import LowerConfig
-from leanspike.lower.draft import Flat, Stage
+from leanspike.lower.draft import Flat, Pool, Stage
 from leanspike.lower.quantise import IntegerStage
 from leanspike.lower.source import Source
 
@@ -66,15 +67,15 @@ class _Assembly:
         rest = (bias, stage.of.reset, stage.of.refractory, hold, reset_by)
         self.put(LIF(spikes, current.name, state, multiplier, shift, threshold, *rest))
 
-    def _before(self, operation: object, tag: str) -> None:
+    def _before(self, operation: Pool | Flat, tag: str) -> None:
         x = self.last
         if isinstance(operation, Flat):
             if len(x.shape) > 1:
                 self.put(Reshape(Value(f"f{tag}", (int(np.prod(x.shape)),), x.type), x.name))
             return
-        size = operation.size  # type: ignore[attr-defined]
+        size, pool = operation.size, MaxPool if operation.kind == "max" else SumPool
         shape = (x.shape[0] // size, x.shape[1] // size, x.shape[2])
-        self.put(MaxPool(Value(f"p{tag}", shape, x.type), x.name, size))
+        self.put(pool(Value(f"p{tag}", shape, x.type), x.name, size))
 
     def _synapse(self, stage: IntegerStage) -> None:
         x, name = self.last, f"i{stage.of.number}"

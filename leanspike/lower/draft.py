@@ -30,6 +30,7 @@ from leanspike.nn import (
     Linear,
     MaxPool2d,
     Network,
+    SumPool2d,
 )
 
 Floats = npt.NDArray[np.float64]
@@ -37,9 +38,10 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Pool:
-    """A max pool of this size."""
+    """The maximum or the sum over windows of this size, side by side."""
 
     size: int
+    kind: Literal["max", "sum"]
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,10 @@ def _stages(network: Network) -> Iterator[Stage]:
             synapse = layer
         elif isinstance(layer, BatchNorm | BatchNormThroughTime) and synapse is not None and not norms:
             norms.append(_norm(layer))
-        elif isinstance(layer, MaxPool2d | Flatten) and synapse is None:
-            before.append(Pool(layer.size) if isinstance(layer, MaxPool2d) else Flat())
+        elif isinstance(layer, Flatten) and synapse is None:
+            before.append(Flat())
+        elif isinstance(layer, MaxPool2d | SumPool2d) and synapse is None:
+            before.append(Pool(layer.size, "max" if isinstance(layer, MaxPool2d) else "sum"))
         elif not isinstance(layer, Dropout):
             raise _refused(place, layer, "a stage is pools, one synapse, at most one norm, neurons, in this order")
 

@@ -33,7 +33,8 @@ def _stage(stage: Stage, x: Floats) -> tuple[Floats, Floats]:
             size = operation.size
             height, width = x.shape[2] // size, x.shape[3] // size
             cut = x[:, :, : height * size, : width * size]
-            x = cut.reshape(*x.shape[:2], height, size, width, size, x.shape[4]).max((3, 5))
+            windows = cut.reshape(*x.shape[:2], height, size, width, size, x.shape[4])
+            x = windows.max((3, 5)) if operation.kind == "max" else windows.sum((3, 5))
     current = x @ stage.weight if stage.weight.ndim == 2 else _convolved(stage, x)
     v, hold = np.zeros(current.shape[1:]), np.zeros(current.shape[1:])
     spikes, potentials = np.zeros_like(current), np.zeros_like(current)
