@@ -70,8 +70,7 @@ def verify_import(
         what = f"has {len(found)} layers of neurons ({', '.join(seen)}), the network {len(neurons)}"
         raise ModelImportError(what, where="model", remedy="compare with the network that was made from it")
     return [
-        _agreement(name, layer, given, mine)
-        for (name, given), layer, mine in zip(found, neurons, traced, strict=True)
+        _agreement(name, layer, given, mine) for (name, given), layer, mine in zip(found, neurons, traced, strict=True)
     ]
 
 
@@ -86,7 +85,8 @@ def _agreement(name: str, layer: nn.Module, given: Tensor, mine: tuple[Tensor, T
 def _in_time(parts: list[Any], steps: int) -> Tensor:
     """``[T, B, ...]`` of the calls of a module: one a step, or one for all steps."""
     tensors = [torch.stack(part) if isinstance(part, list) else part for part in parts]
-    return torch.stack(tensors) if len(tensors) == steps and steps > 1 or len(tensors) > 1 else tensors[0]
+    a_call_a_step = len(tensors) == steps and tensors[0].shape[:1] != (steps,)
+    return torch.stack(tensors) if a_call_a_step or len(tensors) > 1 else tensors[0]
 
 
 def _framework(module: nn.Module) -> str | None:
