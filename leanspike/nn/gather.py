@@ -166,11 +166,3 @@ class _Product(Operation):
         d_x = cpu.matmul(rows, weight.t()).view(x.shape) if ctx.needs_input_grad[0] else None
         d_weight = cpu.matmul(x.reshape(-1, x.shape[-1]).t(), rows) if ctx.needs_input_grad[1] else None
         return d_x, d_weight, rows.sum(0) if ctx.biased else None
-
-
-def conv_spikes(x: Spikes, weight: Tensor, bias: Tensor | None, padding: int) -> Tensor:
-    """Currents ``[T, B, out, H, W]`` of packed spikes through ``weight[kh, kw, in, out]``."""
-    values = x.dense()
-    current = torch.nn.functional.conv2d(values.flatten(0, 1), weight.permute(3, 2, 0, 1), bias, padding=padding)
-    unfolded: Tensor = current.unflatten(0, values.shape[:2])
-    return unfolded

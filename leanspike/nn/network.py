@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
 from leanspike.nn.constant import Constant, constant_in_time
+from leanspike.nn.convolution import Neurons, conv_lif, gathers, lif_pool
 from leanspike.nn.gather import DENSE_ABOVE, SpikingLayer, spiking_layers
+from leanspike.nn.kernels import cpu
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.spikes import Spikes, pack
-from leanspike.nn.synapses import Conv2d, Linear, Signal
+from leanspike.nn.synapses import Conv2d, Linear, MaxPool2d, Signal
 
 MICRO_BATCH_BYTES = 3_000_000
 
@@ -71,6 +73,11 @@ class Network(nn.Module):
                 hidden += [one.spikes for one in found if one.spikes]
                 activity, potential = found[-1].spikes, found[-1].potential
                 i += 2 * len(found) - 1
+            elif image := self._image_layers(activity, i):
+                spikes, pooled, run_layers = image
+                hidden.append(spikes)
+                activity = pooled or spikes
+                i += run_layers - 1
             elif isinstance(layer, LIF):
                 spikes, potential, _ = layer(activity, pack=i < count - 1)
                 hidden.append(spikes)
@@ -98,6 +105,34 @@ class Network(nn.Module):
             beta, threshold = neurons.parameters_for((synapse.out_features,))
             run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, fires))
         return run
+
+    def _image_layers(self, activity: Signal, start: int) -> tuple[Spikes, Spikes | None, int] | None:
+        """Convolution (of packed spikes), neurons and pool from layer ``start`` on as one operation.
+
+        Returns:
+            the spikes, what a pool passes on, and how many layers that were; None where no kernel knows them.
+        """
+        first = self.layers[start]
+        synapse = first if isinstance(first, Conv2d) else None
+        at = start if synapse is None else start + 1
+        neurons, behind = self.layers[at], self.layers[at + 1] if at + 1 < len(self.layers) else None
+        if len(activity.shape) != 5 or not isinstance(neurons, LIF) or not neurons.fused or behind is None:
+            return None
+        pools = isinstance(behind, MaxPool2d) and behind.size == 2
+        beta, threshold = neurons.parameters_for((activity.shape[2] if synapse is None else synapse.out_channels,))
+        cells = Neurons(beta, threshold, neurons.config, 2 if pools else 1)
+        if synapse is None:
+            source = activity.values if isinstance(activity, Constant) else activity
+            if not isinstance(source, Tensor) or not cpu.serves(source):
+                return None
+            assert not isinstance(activity, Spikes)
+            fired = lif_pool(activity, cells)
+        elif isinstance(activity, Spikes) and gathers(activity, synapse.kernel, synapse.padding, synapse.stride):
+            weight = synapse.scaled(activity)
+            fired = conv_lif(activity, weight, synapse.bias, synapse.padding, cells, self.recompute)
+        else:
+            return None
+        return fired[0], fired[1], at + 1 - start + pools
 
     def trace(self, x: Tensor | Spikes) -> list[tuple[Tensor, Tensor]]:
         """Spikes and potentials ``[T, B, ...]`` of every spiking layer, without gradient."""

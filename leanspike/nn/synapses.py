@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from leanspike.nn.constant import Constant
-from leanspike.nn.gather import conv_spikes, dense_product, linear_spikes
+from leanspike.nn.convolution import conv_spikes
+from leanspike.nn.gather import dense_product, linear_spikes
 from leanspike.nn.spikes import Spikes
 
 Signal = Tensor | Constant | Spikes
@@ -77,11 +78,14 @@ class Conv2d(nn.Module):
             return Constant(self._product(x.values), x.steps)
         if isinstance(x, Spikes):
             if x.bits is not None and self.stride == 1:
-                weight = self.weight * x.gain if x.gain != 1.0 else self.weight
-                return conv_spikes(x, weight, self.bias, self.padding)
+                return conv_spikes(x, self.scaled(x), self.bias, self.padding)
             x = x.dense()
         unfolded: Tensor = self._product(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         return unfolded
+
+    def scaled(self, x: Spikes) -> Tensor:
+        """The weights as ``x`` sees them: multiplied with its gain."""
+        return self.weight if x.gain == 1.0 else self.weight * x.gain
 
     def _product(self, x: Tensor) -> Tensor:
         weight = self.weight.permute(3, 2, 0, 1)
@@ -117,10 +121,12 @@ class SumPool2d(nn.Module):
         if isinstance(x, Constant):
             return Constant(self._sums(x.values), x.steps)
         values = x.dense() if isinstance(x, Spikes) else x
-        return self._sums(values.flatten(0, 1)).unflatten(0, values.shape[:2])
+        unfolded: Tensor = self._sums(values.flatten(0, 1)).unflatten(0, values.shape[:2])
+        return unfolded
 
     def _sums(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, self.size, divisor_override=1)
+        sums: Tensor = F.avg_pool2d(x, self.size, divisor_override=1)
+        return sums
 
 
 class Flatten(nn.Module):

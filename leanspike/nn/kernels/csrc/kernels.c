@@ -1,6 +1,8 @@
 /* leanspike's hot loops as one translation unit, built once for each instruction set and loaded with ctypes.
    No dependency but libc; threads are the OpenMP runtime that torch has loaded already (see build.py). */
 #include "bits.h"
+#include "conv.h"
+#include "conv_backward.h"
 #include "gather.h"
 #include "gemm.h"
 #include "lif.h"
