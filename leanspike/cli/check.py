@@ -6,14 +6,17 @@ import argparse
 import json
 import tempfile
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from leanspike.cli.programs import ProgramSamples
     from leanspike.ir import Program
+    from leanspike.targets import Artefact
 
 _CHUNK = 500
+_INTEROP_SAMPLES = 50
 _PARTS = ("predictions", "scores", "steps", "spikes", "potentials")
 
 
@@ -71,9 +74,31 @@ def _check(name: str, program: Program, samples: ProgramSamples, *, quiet: bool)
             for what, wrong in mismatches(ir.run_fast(program, raw, numbers), found).items():
                 counts[what.split(" ")[0]] += wrong
             right += int((found.predictions == samples.labels[start : start + _CHUNK]).sum())
+        others = _interop(artefact, samples) if name == "nir" else []
     accuracy = right / len(samples)
     if not quiet:
         differing = ", ".join(f"{part} {counts[part]}" for part in _PARTS)
         verdict = "MISMATCH" if any(counts.values()) else "agrees"
         print(f"{name:<7} {verdict} on {len(samples)} samples: {differing}; accuracy {accuracy:.2%}")
-    return {"target": name, "mismatches": dict(counts), "accuracy": accuracy}
+        for row in others:
+            print(f"        {_told(row)}")
+    told = {"target": name, "mismatches": dict(counts), "accuracy": accuracy}
+    return {**told, "interop": others} if name == "nir" else told
+
+
+def _interop(artefact: Artefact, samples: ProgramSamples) -> list[dict[str, Any]]:
+    """The graph in other simulators, on the first samples: a difference there is measured, and no mismatch."""
+    from leanspike.targets.nir import interop
+
+    raw, numbers = samples.raw[:_INTEROP_SAMPLES], samples.numbers[:_INTEROP_SAMPLES]
+    return [{**asdict(row), "samples": len(raw)} for row in interop(artefact, raw, numbers)]
+
+
+def _told(row: dict[str, Any]) -> str:
+    head = f"{row['framework']} {row['version'] or ''} {row['layer']}:".replace("  ", " ")
+    if row["agreement"] is None:
+        return f"{head} not measured ({row['reason']})"
+    spikes = f"{row['spikes_ours']:,} spikes here, {row['spikes_theirs']:,} there"
+    return (
+        f"{head} {spikes}, {row['differing']:,} places differ; {row['agreement']:.3%} agree ({row['samples']} samples)"
+    )

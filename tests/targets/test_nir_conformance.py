@@ -1,4 +1,4 @@
-"""The program that comes back from a NIR file, on random programs: every spike and potential, and the identical hash."""
+"""What comes back from a NIR file, on random programs: every spike and potential, and the identical hash."""
 
 from __future__ import annotations
 
