@@ -92,3 +92,19 @@ def images(program: Program, count: int) -> npt.NDArray[Any]:
     shape = (count, *program.input.raw.shape)
     pixels: npt.NDArray[Any] = (random.integers(0, 256, shape) * (random.random(shape) < 0.2)).astype(np.uint8)
     return pixels
+
+
+def at_the_ends(weight_type: str, raw_type: str, shift: int) -> tuple[Program, npt.NDArray[Any]]:
+    """Inputs and weights at the ends of their types, leaks by 1 / 2^shift, almost 1 and 1; and samples for it."""
+    weight, kind = IntType.parse(weight_type), IntType.parse(raw_type)
+    arrays = {
+        "w": Array(weight, np.array([[weight.lowest, weight.highest, weight.lowest]] * 64)),
+        "m": Array(IntType(9, False), [[1, (1 << shift) - 1, 1 << shift]]),
+    }
+    start = ir.Input(Value("x", (64,), kind), Value("raw", (64,), kind), kind.highest, ir.Direct())
+    dense = ir.Dense(Value("i", (3,), SPIKE), "x", "w")
+    integrate = ir.Integrate(Value("y", (3,), POTENTIAL), "i", "v", "m", shift)
+    states, readout = (ir.State("v", (3,), POTENTIAL),), ir.Readout("membrane_last", "y")
+    program = ir.verify(fitted(Program("ends", 5, start, states, (dense, integrate), readout, arrays)))
+    raw: npt.NDArray[Any] = np.array([kind.lowest, kind.highest, 0])[:, None].repeat(64, 1).astype(kind.dtype)
+    return program, raw

@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edge_networks import convnet, images, mlp, need
+from edge_networks import at_the_ends, convnet, images, mlp, need
 from hypothesis import HealthCheck, given, settings
 
 from leanspike import ir, targets
 from leanspike.core.errors import MissingTool, TargetError
 from leanspike.core.trace import mismatches
-from leanspike.ir import Array, IntType, Program, Value
-from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir import Program
 from leanspike.targets import onnx as ours
 from leanspike.targets.conformance import Case, cases
 
@@ -66,20 +64,12 @@ def test_any_batch_and_thread_count(tmp_path: Path) -> None:
 @pytest.mark.parametrize("raw_type", ["u8", "i8", "u9", "i12"])
 @pytest.mark.parametrize("weight_type", ["i8", "i13"])
 def test_values_at_the_ends_of_their_types(weight_type: str, raw_type: str, shift: int, tmp_path: Path) -> None:
-    weight, kind = IntType.parse(weight_type), IntType.parse(raw_type)
-    arrays = {
-        "w": Array(weight, np.array([[weight.lowest, weight.highest, weight.lowest]] * 64)),
-        "m": Array(IntType(9, False), [[1, (1 << shift) - 1, 1 << shift]]),
-    }
-    start = ir.Input(Value("x", (64,), kind), Value("raw", (64,), kind), kind.highest, ir.Direct())
-    dense = ir.Dense(Value("i", (3,), SPIKE), "x", "w")
-    integrate = ir.Integrate(Value("y", (3,), IntType(24, True)), "i", "v", "m", shift)
-    states, readout = (ir.State("v", (3,), IntType(24, True)),), ir.Readout("membrane_last", "y")
-    program = ir.verify(fitted(Program("ends", 5, start, states, (dense, integrate), readout, arrays)))
-    raw = np.array([kind.lowest, kind.highest, 0])[:, None].repeat(64, 1).astype(kind.dtype)
+    program, raw = at_the_ends(weight_type, raw_type, shift)
     assert not wrong(program, raw, tmp_path, record=True)
 
 
+# onnx's evaluator of MaxPool pads integers with NaN, also where there is nothing to pad.
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(case=cases())
 def test_onnx_reference_evaluator_agrees(case: Case) -> None:

@@ -6,57 +6,24 @@ step model      raw [B, ...], numbers [B] (rate), step, carried...  ->
 whole model     raw [B, ...], numbers [B] (rate)  ->  predictions [B], scores [B, K], steps [B],
                 spikes/LAYER [B], state/STATE [B, *shape]
 
-Carried from step to step, all zeros before the first step but ``going`` (true) and ``track`` (delta's start):
-state/STATE, scores, and where they are needed track, steps and going. After an early exit (going is false) nothing of
+What is carried is stated in :mod:`leanspike.targets.stepwise`. After an early exit (going is false) nothing of
 a sample changes. What the input alone decides and is the same in every step is computed once, before the Scan.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from leanspike.ir import LIF, Delta, Direct, Integrate, Latency, Program, Rate, Sequence
-from leanspike.ir.ops import sources
+from leanspike.ir.ops import Shape, sources
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.onnx import encode, readout
 from leanspike.targets.onnx.graph import IR_VERSION, OPSET, Graph, Tensor
 from leanspike.targets.onnx.operations import Step, apply
-
-Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Carried:
-    """What goes from step to step: a name, an element type, the shape of one sample, and the value before step 0."""
-
-    name: str
-    kind: str
-    shape: Shape
-    start: int = 0
-
-
-def carried(program: Program) -> list[Carried]:
-    """What a step takes and gives, in the models' order."""
-    found = [Carried(f"state/{state.name}", "int32", state.shape) for state in program.states]
-    found.append(Carried("scores", "int32", (program.classes,)))
-    encoding = program.input.encoding
-    if isinstance(encoding, Delta):
-        found.append(Carried("track", "int32", program.input.raw.shape[:1], encoding.start))
-    if readout.exits(program):
-        found += [Carried("steps", "int64", ()), Carried("going", "bool", (), 1)]
-    return found
-
-
-def frame(program: Program) -> Shape:
-    """The shape of what the step model reads of one sample."""
-    shape, encoding = program.input.raw.shape, program.input.encoding
-    if isinstance(encoding, Sequence):
-        return shape[1:]
-    return shape[:1] if isinstance(encoding, Delta) else shape
+from leanspike.targets.stepwise import Carried, carried, exits, frame_shape
 
 
 def _first(g: Graph, program: Program, name: str, kind: str | None = None) -> Tensor:
@@ -77,7 +44,7 @@ def _step(g: Graph, step: Step, before: dict[str, str]) -> tuple[dict[str, str],
     after = {f"state/{name}": state for name, state in step.states.items()}
     source = step.values[program.readout.source]
     after["scores"] = readout.after(g, program, source, before["scores"], step.t)
-    if not readout.exits(program):
+    if not exits(program):
         return after, step.fired
     going, shapes = before["going"], {f"state/{state.name}": state.shape for state in program.states}
     shapes["scores"] = (program.classes,)
@@ -88,7 +55,7 @@ def _step(g: Graph, step: Step, before: dict[str, str]) -> tuple[dict[str, str],
     for layer, spikes in step.fired.items():
         rank = len(program.values[layer].shape)
         fired[layer] = g.node("Where", masks[rank], spikes, g.constant(0, "uint8"))
-    after["steps"] = g.node("Add", before["steps"], g.cast(going, "int64"))
+    after["steps"] = g.node("Add", before["steps"], g.cast(going, "int32"))
     stop = readout.decided(g, program, after["scores"], step.t)
     after["going"] = g.node("And", going, g.node("Not", stop))
     return after, fired
@@ -105,7 +72,7 @@ def _states(program: Program) -> dict[str, str]:
 def step_model(program: Program, found: Ranges, seal: str) -> Any:
     """The ModelProto of a single step."""
     g, raw_kind = Graph(), str(program.input.raw.type.dtype)
-    inputs = [g.info("raw", raw_kind, ("B", *frame(program)))]
+    inputs = [g.info("raw", raw_kind, ("B", *frame_shape(program)))]
     if isinstance(program.input.encoding, Rate):
         inputs.append(g.info("numbers", "int64", ("B",)))
     inputs.append(g.info("step", "int64", ()))
@@ -160,7 +127,7 @@ Scanned = tuple[str, str, tuple[int | str, ...], str]
 
 def _scanned(g: Graph, program: Program) -> list[Scanned]:
     """The encoded or raw input that every step reads its own slice of; none where all steps read the same."""
-    encoding, kind, shape = program.input.encoding, str(program.input.raw.type.dtype), frame(program)
+    encoding, kind, shape = program.input.encoding, str(program.input.raw.type.dtype), frame_shape(program)
     if isinstance(encoding, Rate):
         spikes = encode.rate(g, program, "raw", "numbers", g.constant(np.arange(program.steps), "int64"))
         return [("in/x", "uint8", ("B", *shape), spikes)]
@@ -232,8 +199,8 @@ def _filled(g: Graph, shape: str, value: int, kind: str) -> str:
 def _outputs(g: Graph, program: Program, last: dict[str, str]) -> tuple[list[Any], list[str]]:
     outputs = [g.info("predictions", "int64", ("B",)), g.info("scores", "int32", ("B", program.classes))]
     results = [g.node("ArgMax", last["scores"], axis=1, keepdims=0), last["scores"]]
-    outputs.append(g.info("steps", "int64", ("B",)))
-    results.append(last["steps"] if "steps" in last else _filled(g, _batch(g), program.steps, "int64"))
+    outputs.append(g.info("steps", "int32", ("B",)))
+    results.append(last["steps"] if "steps" in last else _filled(g, _batch(g), program.steps, "int32"))
     for layer in program.spiking:
         name, shape = layer.result.name, layer.result.shape
         outputs.append(g.info(f"spikes/{name}", "int64", ("B",)))

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from leanspike.ir import Program
 from leanspike.targets.onnx.graph import Graph, Tensor
-
-
-def exits(program: Program) -> bool:
-    """Whether a sample can stop early."""
-    return program.readout.exit is not None and program.classes > 1
+from leanspike.targets.stepwise import MOST_MARGIN
 
 
 def after(g: Graph, program: Program, source: Tensor, scores: str, t: str) -> str:
@@ -33,7 +29,7 @@ def decided(g: Graph, program: Program, scores: str, t: str) -> str:
     best, _ = g.nodes_of("TopK", (g.cast(scores, "int64"), g.constant([2], "int64")), 2)
     first, second = g.nodes_of("Split", (best,), 2, axis=1, num_outputs=2)
     lead = g.node("Squeeze", g.node("Sub", first, second), g.constant([1], "int64"))
-    margin, count = g.constant(exit_.margin, "int64"), g.node("Add", t, g.constant(1, "int64"))
+    margin, count = g.constant(min(exit_.margin, MOST_MARGIN), "int64"), g.node("Add", t, g.constant(1, "int64"))
     if program.readout.kind == "membrane_mean":
         margin = g.node("Mul", margin, count)
     late = g.node("GreaterOrEqual", count, g.constant(exit_.earliest, "int64"))
