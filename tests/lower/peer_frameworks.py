@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,13 @@ def need(*packages: str) -> None:
     if missing:
         message = f"needs {', '.join(missing)} (pip install 'leanspike[interop]')"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+
+
+def quietly_imported(name: str) -> Any:
+    """A module of a framework that warns of its own deprecations where it is imported."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
 
 
 def sample(kind: str, *shape: int) -> Tensor:

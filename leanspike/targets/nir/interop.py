@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -125,7 +126,9 @@ def _quietly(framework: str, graph: Any, x: Floats) -> Floats:
     run: Callable[[Any, Floats], Floats] = {"snntorch": _snntorch, "norse": _norse, "spikingjelly": _spikingjelly}[
         framework
     ]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    silent = io.StringIO()
+    with contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return run(graph, x)
 
 
