@@ -55,9 +55,10 @@ def test_any_batch_and_thread_count(tmp_path: Path) -> None:
     prepared = ours.prepare(targets.emit("onnx", program, tmp_path), threads=2)
     expected = ir.run_fast(program, raw, numbers)
     for batch in (0, 1, 3, 9):
-        found = prepared(raw[:batch], numbers[:batch])
+        found = prepared.run(raw[:batch], numbers[:batch])
         assert np.array_equal(found.potentials["v1"], expected.potentials["v1"][:batch])
         assert np.array_equal(prepared.predict(raw[:batch], numbers[:batch]), expected.predictions[:batch])
+    assert prepared.classify(raw[3], 103) == expected.predictions[3]
 
 
 @pytest.mark.parametrize("shift", [0, 1, 8])

@@ -73,4 +73,4 @@ def run(
         TargetError: a file is foreign, damaged or of another program, or the two models disagree.
         MissingTool: onnxruntime is not installed.
     """
-    return prepare(artefact)(raw, numbers, record=record)
+    return prepare(artefact).run(raw, numbers, record=record)

@@ -18,12 +18,10 @@ from leanspike.targets.stepwise import Arrays, Raw, fed, stepped, whole_trace
 
 _ELEMENTS_AT_ONCE = 1 << 23
 
-Numbers = Raw | None
-
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An artefact ready to run: ``prepared(raw, numbers)`` is a Trace; ``predict`` gives the classes alone.
+    """An artefact ready to run, with the face of :class:`leanspike.engine.Engine`.
 
     Attributes:
         whole: onnxruntime's session of NAME.onnx.
@@ -34,12 +32,16 @@ class Prepared:
     whole: Any
     threads: int
 
-    def predict(self, raw: Raw, numbers: Numbers = None) -> Ints:
-        """Classes ``[B]`` of raw samples of the raw type, with nothing around onnxruntime's own call."""
+    def classify(self, raw: Raw, number: int = 0) -> int:
+        """The class of one raw sample of the raw type; nothing around onnxruntime's own call."""
+        return int(self.predict(raw[None], np.array([number]))[0])
+
+    def predict(self, raw: Raw, numbers: Raw | None = None) -> Ints:
+        """Classes ``[B]`` of raw samples of the raw type, as one call of onnxruntime."""
         predictions: Ints = self.whole.run(["predictions"], fed(self.artefact.program, raw, numbers))[0]
         return predictions
 
-    def __call__(self, raw: Raw, numbers: Numbers = None, *, record: bool = False) -> Trace:
+    def run(self, raw: Raw, numbers: Raw | None = None, *, record: bool = False) -> Trace:
         """As :func:`leanspike.targets.onnx.run`."""
         program = self.artefact.program
         check_raw(program, raw)

@@ -95,4 +95,4 @@ def run(
         TargetError: a file is foreign, damaged or of another program, or the two models disagree.
         MissingTool: ai-edge-litert is not installed.
     """
-    return prepare(artefact)(raw, numbers, record=record)
+    return prepare(artefact).run(raw, numbers, record=record)

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 
 from leanspike.core.errors import TargetError
-from leanspike.core.trace import Ints, Trace, joined, mismatches
+from leanspike.core.trace import Trace, joined, mismatches
 from leanspike.ir.reference import check_raw
 from leanspike.targets import seal
 from leanspike.targets.base import Artefact
 from leanspike.targets.stepwise import Arrays, Raw, fed, stepped, whole_trace
 from leanspike.targets.tflite.graph import package
-
-Numbers = Raw | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,20 +38,24 @@ class Session:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """An artefact ready to run: ``prepared(raw, numbers)`` is a Trace; ``predict`` gives the classes alone."""
+    """An artefact ready to run, with the face of :class:`leanspike.engine.Engine`.
+
+    Attributes:
+        whole: the session of NAME.tflite.
+        batch: samples a call.
+    """
 
     artefact: Artefact
     whole: Session
     batch: int
     threads: int
 
-    def predict(self, raw: Raw, numbers: Numbers = None) -> Ints:
-        """Classes of raw samples of the raw type, as many as the model's batch; nothing around LiteRT's own call."""
-        order = np.arange(len(raw)) if numbers is None else numbers
-        found: Ints = self.whole.run(fed(self.artefact.program, raw, order), ["predictions"])["predictions"]
-        return found
+    def classify(self, raw: Raw, number: int = 0) -> int:
+        """The class of one raw sample of the raw type, by models of batch 1; nothing around LiteRT's own call."""
+        inputs = fed(self.artefact.program, raw[None], np.array([number]))
+        return int(self.whole.run(inputs, ["predictions"])["predictions"][0])
 
-    def __call__(self, raw: Raw, numbers: Numbers = None, *, record: bool = False) -> Trace:
+    def run(self, raw: Raw, numbers: Raw | None = None, *, record: bool = False) -> Trace:
         """As :func:`leanspike.targets.tflite.run`."""
         check_raw(self.artefact.program, raw)
         order = np.arange(len(raw)) if numbers is None else np.asarray(numbers)
