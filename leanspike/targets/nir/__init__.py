@@ -1,7 +1,7 @@
 """NIR: a program as a graph that other simulators read, and from which the identical program comes back.
 
 ``docs/explanation/nir.md`` says what the graph holds and what it can only approximate. :func:`load` gives the exact
-program of a file; :func:`~leanspike.targets.nir.interop.interop` runs its graph in other simulators.
+program of a file; :func:`~leanspike.targets.nir.simulators.interop` runs its graph in other simulators.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from leanspike.ir.verify import Violation
 from leanspike.targets.base import Artefact, Grade
 from leanspike.targets.nir.file import content, graph_of, load
 from leanspike.targets.nir.graph import DT
-from leanspike.targets.nir.interop import Interop, interop
 from leanspike.targets.nir.limits import refusals, warnings
+from leanspike.targets.nir.simulators import Interop, interop
 
 __all__ = ["GRADE", "Interop", "check", "emit", "interop", "load", "run", "warnings"]
 
