@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from leanspike.encode.rate import rate_reference
 from leanspike.nn import NeuronConfig
+from leanspike.nn.chain import SpikingLayer, spiking_layers
 from leanspike.nn.convolution import conv_spikes
 from leanspike.nn.functional import LIFState, lif
-from leanspike.nn.gather import SpikingLayer, spiking_layers
 from leanspike.nn.kernels import cpu, reference
 from leanspike.nn.spikes import Spikes, pack
 

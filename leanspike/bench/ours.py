@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from leanspike import models
 from leanspike.bench.candidates import Passes
 from leanspike.bench.workloads import ATAN_SCALE, BETA, LEARNING_RATE, THRESHOLD, Batch, Layer, Workload
-from leanspike.nn import Conv2d, Linear, Network, NeuronConfig, readout
+from leanspike.nn import Conv2d, Linear, Network, NeuronConfig, Output, readout
 from leanspike.nn.spikes import Spikes, pack
 from leanspike.train import TrainConfig
 from leanspike.train.optimizer import make_optimizer
@@ -60,7 +60,8 @@ class OurStepper:
         x, y = batch
         self.optimizer.zero_grad()
         total = torch.zeros(())
-        size = self.network.micro_batch(len(y), self.work.timesteps)
+        cut = self.network.cuts_batches and self.work.coding == "binary"
+        size = len(y) if cut else self.network.micro_batch(len(y), self.work.timesteps)
         for piece, labels in _pieces(x, y, size):
             loss = self._loss(piece, labels, len(labels) / len(y))
             loss.backward()
@@ -69,12 +70,14 @@ class OurStepper:
         return float(total)
 
     def _loss(self, x: Input, y: Tensor, share: float) -> Tensor:
-        output = self.network(x)
-        if self.work.loss == "sum":
-            assert output.spikes is not None
-            spikes: Tensor = output.spikes
-            return spikes.sum()
-        return cross_entropy(readout(output, "count"), y) * share
+        def loss_of(output: Output, samples: slice) -> Tensor:
+            if self.work.loss == "sum":
+                assert output.spikes is not None
+                return output.spikes.sum()
+            own = y[samples]
+            return cross_entropy(readout(output, "count"), own) * (share * len(own) / len(y))
+
+        return self.network.loss(x, loss_of)
 
     def passes(self, batch: tuple[Tensor, Tensor]) -> Passes:
         self.optimizer.zero_grad()

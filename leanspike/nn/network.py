@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
+from leanspike.nn.chain import DENSE_ABOVE, LossOf, SpikingLayer, loss_in_pieces, spiking_layers
 from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.convolution import Neurons, conv_lif, gathers, lif_pool
-from leanspike.nn.gather import DENSE_ABOVE, SpikingLayer, spiking_layers
 from leanspike.nn.kernels import cpu
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.spikes import Spikes, pack
-from leanspike.nn.synapses import Conv2d, Linear, MaxPool2d, Signal
+from leanspike.nn.synapses import Conv2d, Flatten, Linear, MaxPool2d, Signal
 
 MICRO_BATCH_BYTES = 3_000_000
 
@@ -53,7 +53,7 @@ class Network(nn.Module):
 
     def micro_batch(self, batch: int, timesteps: int) -> int:
         """Samples a micro-batch may have so that what backward keeps stays under 3 MB whatever T is."""
-        neurons = max((layer.channels for layer in self.layers if isinstance(layer, LIF)), default=1)
+        neurons = max(1, sum(layer.channels for layer in self.layers if isinstance(layer, LIF)))
         most = max(1, MICRO_BATCH_BYTES // (4 * timesteps * neurons))
         pieces = -(-batch // most)
         return -(-batch // pieces)
@@ -90,19 +90,52 @@ class Network(nn.Module):
         assert potential is not None
         return Output(activity.dense() if isinstance(activity, Spikes) else None, potential, tuple(hidden))
 
+    def loss(self, x: Tensor | Spikes, loss_of: LossOf) -> Tensor:
+        """The loss of a batch, with gradients: the sum of ``loss_of(output, samples)`` over pieces of the batch.
+
+        Where the network :attr:`cuts_batches` and ``x`` is binary and takes no gradient, forward and backward of a
+        piece are done before the next one: memory does not grow with T or the batch, and the output has no
+        ``hidden``. Else the batch is one piece.
+        """
+        activity = self._entrance(x)
+        if isinstance(activity, Spikes):
+            x = activity
+            learns = torch.is_grad_enabled() and not (x.edge is not None and x.edge.requires_grad)
+            run = self._spiking_run(x.flatten(), self._first) if learns and self.cuts_batches else None
+            if run:
+                return loss_in_pieces(x.flatten(), run, self.micro_batch(x.shape[1], x.shape[0]), loss_of)
+        return loss_of(self(x), slice(0, x.shape[1]))
+
+    @property
+    def cuts_batches(self) -> bool:
+        """Whether :meth:`loss` cuts a batch of spikes by itself: dense layers with neurons alone, potentials kept."""
+        last = len(self.layers)
+        run = sum(1 for _ in self._pairs(self._first))
+        return cpu.loaded() and not self.recompute and self._first + 2 * run == last
+
+    @property
+    def _first(self) -> int:
+        """The first layer that does more than to flatten."""
+        return next(i for i, layer in enumerate(self.layers) if not isinstance(layer, Flatten))
+
+    def _pairs(self, start: int) -> Iterator[tuple[Linear, LIF | LeakyIntegrator]]:
+        """Synapses and the neurons behind them from layer ``start`` on, as far as one operation knows them."""
+        for i in range(start, len(self.layers) - 1, 2):
+            synapse, neurons = self.layers[i], self.layers[i + 1]
+            may = LIF | LeakyIntegrator if i + 2 == len(self.layers) else LIF
+            if not isinstance(synapse, Linear) or not isinstance(neurons, may) or not neurons.fused:
+                return
+            yield synapse, neurons
+
     def _spiking_run(self, activity: Signal, start: int) -> list[SpikingLayer]:
         """The synapses and neurons from layer ``start`` on that one operation can compute together; none: empty."""
         run: list[SpikingLayer] = []
         if not isinstance(activity, Spikes) or activity.bits is None or activity.density > DENSE_ABOVE:
             return run
-        for i in range(start, len(self.layers) - 1, 2):
-            synapse, neurons = self.layers[i], self.layers[i + 1]
-            may = LIF | LeakyIntegrator if i + 2 == len(self.layers) else LIF
-            if not isinstance(synapse, Linear) or not isinstance(neurons, may) or not neurons.fused:
-                break
-            fires = isinstance(neurons, LIF)
+        for synapse, neurons in self._pairs(start):
             weight = synapse.weight if run else synapse.scaled(activity)
             beta, threshold = neurons.parameters_for((synapse.out_features,))
+            fires = isinstance(neurons, LIF)
             run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, fires))
         return run
 

@@ -22,10 +22,15 @@ def coded(x: Tensor, numbers: Tensor, network: Network, config: RunConfig, seed:
         C kernels draw them and a dense layer takes them.
     """
     values = scaled(x)
-    if config.encoder.kind == "rate" and isinstance(network.layers[0], Flatten | Linear):
+    if straight_to_bits(network, config):
         ordered = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
         thresholds = rate.thresholds16(ordered, config.encoder.gain).flatten(1)
         spikes = rate_spikes(thresholds, numbers, config.timesteps, seed)
         if spikes is not None:
             return spikes
     return encode(values, numbers, config.encoder, config.timesteps, seed)
+
+
+def straight_to_bits(network: Network, config: RunConfig) -> bool:
+    """Whether the C kernels may draw the input of a network straight into words."""
+    return config.encoder.kind == "rate" and isinstance(network.layers[0], Flatten | Linear)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from leanspike.core.records import require
 from leanspike.nn import Network, Output, readout
 from leanspike.train.batches import scaled
-from leanspike.train.coding import coded
+from leanspike.train.coding import coded, straight_to_bits
 from leanspike.train.config import RunConfig
 from leanspike.train.losses import classification, rate_penalty
 
@@ -47,14 +48,20 @@ class Objective(nn.Module):
         if not isinstance(self.network, Network):
             logits = self.network(scaled(x))
             loss = cross_entropy(logits, labels, label_smoothing=self.config.train.label_smoothing) * share
-        else:
-            spikes = coded(x, numbers, self.network, self.config, seed)
-            output = self.network(spikes)
-            logits = readout(output, self.network.readout)
-            loss = classification(output, labels, self.network.readout, self.config) * share
-            if self.config.train.rate_penalty:
-                loss = loss + self._penalty(output, share)
-        return loss, (logits.detach().argmax(-1) == labels).sum()
+            return loss, (logits.detach().argmax(-1) == labels).sum()
+        right = torch.zeros((), dtype=torch.int64, device=x.device)
+
+        def loss_of(output: Output, samples: slice) -> Tensor:
+            network, own = cast(Network, self.network), labels[samples]
+            right.add_((readout(output, network.readout).detach().argmax(-1) == own).sum())
+            part = share * len(own) / len(labels)
+            loss = classification(output, own, network.readout, self.config) * part
+            return loss + self._penalty(output, part) if self.config.train.rate_penalty else loss
+
+        spikes = coded(x, numbers, self.network, self.config, seed)
+        if self.may_cut:
+            return self.network.loss(spikes, loss_of), right
+        return loss_of(self.network(spikes), slice(0, len(labels))), right
 
     def _penalty(self, output: Output, share: float) -> Tensor:
         own = torch.stack([layer.rate() for layer in output.hidden]) * share
@@ -70,8 +77,11 @@ class Objective(nn.Module):
 
     def piece_size(self, batch: int) -> int:
         """Samples to compute at once out of ``batch``."""
-        if not self.may_cut:
+        network = self.network
+        if not self.may_cut or not isinstance(network, Network):
             return batch
         if self.config.train.micro_batch:
             return self.config.train.micro_batch
-        return self.network.micro_batch(batch, self.config.timesteps) if isinstance(self.network, Network) else batch
+        if network.cuts_batches and straight_to_bits(network, self.config):
+            return batch
+        return network.micro_batch(batch, self.config.timesteps)

@@ -14,8 +14,21 @@ import torch
 from torch import Tensor
 
 from leanspike.core import rng
-from leanspike.nn import LIF, Linear, Network, NeuronConfig, Spikes, lif, lif_scan
-from leanspike.nn.gather import DENSE_ABOVE, SpikingLayer, dense_product, linear_spikes, spiking_layers
+from leanspike.nn import (
+    LIF,
+    BatchNorm,
+    Flatten,
+    LeakyIntegrator,
+    Linear,
+    Network,
+    NeuronConfig,
+    Output,
+    Spikes,
+    lif,
+    lif_scan,
+)
+from leanspike.nn.chain import DENSE_ABOVE, SpikingLayer, spiking_layers
+from leanspike.nn.gather import dense_product, linear_spikes
 from leanspike.nn.kernels import cpu, library
 from leanspike.nn.spikes import pack
 from leanspike.nn.surrogate import NAMES
@@ -148,6 +161,51 @@ def test_layers_in_a_row_equal_reference(sizes: tuple[int, ...], recompute: bool
         actual = gradients((found[-1].potential * own).sum() + got * through_hidden, *leaves)
         for a, b in zip(actual, expected, strict=True):
             torch.testing.assert_close(a, b, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_a_loss_in_pieces_is_the_loss_of_the_whole(fires: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batch 23 in pieces of 6, weights shared by two uses of the loss, beta and threshold learned."""
+    config = NeuronConfig(learn_beta=True, learn_threshold=True, per_channel=True)
+    torch.manual_seed(13)
+    last = LIF(config, 5) if fires else LeakyIntegrator(config, 5)
+    network = Network([Flatten(), Linear(48, 37), LIF(config, 37), Linear(37, 5), last], "membrane_mean")
+    x = (torch.rand(7, 23, 48) < 0.2).float()
+    aim, seen = torch.randn(23, 5), []
+
+    def loss_of(output: Output, samples: slice) -> Tensor:
+        seen.append(samples.start)
+        loss = (output.potential.mean(0) - aim[samples]).square().sum()
+        return loss if output.spikes is None else loss + (output.spikes.sum(0) * aim[samples]).sum()
+
+    assert network.cuts_batches
+    monkeypatch.setattr(network, "micro_batch", lambda *_: 6)
+    whole = loss_of(network(x), slice(0, 23))
+    cut = network.loss(x, loss_of)
+    assert seen == [0, 0, 6, 12, 18]
+    torch.testing.assert_close(cut, whole)
+    for factor in (1.0, 3.0):
+        expected = gradients(whole * factor, *network.parameters())
+        actual = gradients(network.loss(x, loss_of) * factor, *network.parameters())
+        for a, b in zip(actual, expected, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        torch.testing.assert_close(network.loss(x, loss_of), whole)
+
+
+def test_what_cannot_be_cut_is_one_piece() -> None:
+    network = Network([Linear(20, 9), BatchNorm(9), LIF(NeuronConfig(), 9), Linear(9, 4), LIF(NeuronConfig(), 4)])
+    seen = []
+
+    def loss_of(output: Output, samples: slice) -> Tensor:
+        seen.append(samples)
+        return output.potential.sum()
+
+    assert not network.cuts_batches
+    network.loss((torch.rand(500, 40, 20) < 0.1).float(), loss_of).backward()
+    plain = Network([Linear(20, 9), LIF(NeuronConfig(), 9)])
+    plain.loss(torch.randn(500, 40, 20), loss_of).backward()
+    assert seen == [slice(0, 40)] * 2
 
 
 def test_a_hidden_layer_that_is_too_active_goes_on_densely() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from ctypes import c_double, c_int64, c_uint32
 
 import torch
@@ -240,7 +241,7 @@ def room_for_potentials(steps: int, batch: int, features: int) -> Tensor:
 
 
 def gather_lif_forward(
-    bits: Tensor, inputs: int, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor,
+    bits: Tensor, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor,
     config: NeuronConfig, kept: Tensor | None, potential: Tensor | None, spikes: Tensor | None, out_bits: Tensor | None,
 ) -> None:  # fmt: skip
     """Synapses and neurons in one pass: packed ``[T, B, words]`` through ``weight[in, out]`` into the given tensors.
@@ -249,7 +250,8 @@ def gather_lif_forward(
         kept: from :func:`room_for_potentials`, what backward wants; None: backward computes the potentials again.
         potential, spikes, out_bits: ``[T, B, out]`` potentials and spikes, ``[T, B, words]`` packed spikes, or None.
     """
-    args = _gathering(bits, inputs, weight, bias, beta, threshold, config)
+    beta, threshold = beta.contiguous(), threshold.contiguous()
+    args = _gathering(bits, weight, bias, beta, threshold, config)
     args.shown = _at(potential)
     args.potential, args.spikes, args.out_bits = _at(kept), _at(spikes), _at(out_bits)
     args.out_words = 0 if out_bits is None else out_bits.shape[-1]
@@ -259,40 +261,40 @@ def gather_lif_forward(
 def gather_lif_backward(
     bits: Tensor, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor, config: NeuronConfig,
     kept: Tensor | None, grad_spikes: Tensor | None, grad_potential: Tensor | None,
-    behind: tuple[Tensor, Tensor] | None, grad_current: Tensor | None, learn: bool,
-) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:  # fmt: skip
-    """Gradients of weight, bias, beta and threshold; without ``kept`` the potentials are computed again, in chunks.
+    behind: tuple[Tensor, Tensor] | None, grad_current: Tensor | None, sums: Sequence[Tensor | None],
+) -> None:  # fmt: skip
+    """Add to the gradients of weight, bias, beta and threshold; without ``kept`` the potentials are computed again.
 
     Args:
         behind: the gradient of the next layer's current ``[T, B, next]`` and its weight ``[out, next]``: their product
             arrives at the spikes too.
         grad_current: ``[T, B, out]``, receives the gradient of the currents, or None.
+        sums: the gradients, shaped as weight, bias, beta and threshold; the last two both or neither.
     """
-    args = _gathering(bits, weight.shape[0], weight, bias, beta, threshold, config)
+    beta, threshold = beta.contiguous(), threshold.contiguous()
+    args = _gathering(bits, weight, bias, beta, threshold, config)
     if behind is not None:
         grad, across = behind[0], behind[1].contiguous()
         args.next_grad, args.next_weight, args.next_features = _at(grad), _at(across), across.shape[1]
     args.potential, args.grad_current = _at(kept), _at(grad_current)
     arriving = _incoming(args, grad_spikes, grad_potential, None)
-    grad_weight = torch.empty_like(weight)
-    grad_bias = None if bias is None else torch.empty_like(bias)
+    grad_weight, grad_bias, grad_beta, grad_threshold = sums
     args.grad_weight, args.grad_bias = _at(grad_weight), _at(grad_bias)
-    sums = torch.empty((2, args.batch, args.features)) if learn else None
-    if sums is not None:
-        args.grad_beta, args.grad_theta = _at(sums[0]), _at(sums[1])
+    by_sample = None if grad_beta is None else torch.zeros((2, args.batch, args.features))
+    if by_sample is not None:
+        args.grad_beta, args.grad_theta = _at(by_sample[0]), _at(by_sample[1])
     _c().leanspike_spiking_backward(ctypes.byref(args))
     del arriving
-    if sums is None:
-        return grad_weight, grad_bias, None, None
-    return grad_weight, grad_bias, sums[0].sum(0), sums[1].sum(0)
+    if by_sample is not None and grad_beta is not None and grad_threshold is not None:
+        grad_beta += by_sample[0].sum(0)
+        grad_threshold += by_sample[1].sum(0)
 
 
 def _gathering(
-    bits: Tensor, inputs: int, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor,
-    config: NeuronConfig,
-) -> _LIFArgs:  # fmt: skip
-    args = _LIFArgs(bits=_at(bits), words=bits.shape[-1], inputs=inputs, weight=_at(weight), bias=_at(bias))
-    args.steps, args.batch, args.features = bits.shape[0], bits.shape[1], weight.shape[1]
+    bits: Tensor, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor, config: NeuronConfig
+) -> _LIFArgs:
+    args = _LIFArgs(bits=_at(bits), words=bits.shape[-1], weight=_at(weight), bias=_at(bias))
+    args.steps, args.batch, args.inputs, args.features = *bits.shape[:2], *weight.shape
     _neuron(args, beta, threshold, config)
     return args
 

@@ -155,17 +155,9 @@ static void chunk_backward(chunk *c, float *partial, team t) {
     for (int64_t tile; (tile = take(&c->next)) < tiles_of(a);) tile_backward(c, tile, partial);
 }
 
-static void clear_gradients(const lif_args *a) {
-    memset(a->grad_weight, 0, (size_t)(a->inputs * a->features) * 4);
-    if (a->grad_bias) memset(a->grad_bias, 0, (size_t)a->features * 4);
-    if (!a->grad_beta) return;
-    memset(a->grad_beta, 0, (size_t)(a->batch * a->features) * 4);
-    memset(a->grad_theta, 0, (size_t)(a->batch * a->features) * 4);
-}
-
+/* Adds to the gradients that are given. */
 EXPORT void leanspike_spiking_backward(const lif_args *a) {
     int64_t tiles = tiles_of(a), samples = chunk_samples(a), size = (a->inputs + 1) * WIDTH;
-    clear_gradients(a);
     if (!narrow(a)) {
         for (int64_t first = 0; first < a->batch; first += samples) {
             chunk c = open_chunk(a, first, samples);

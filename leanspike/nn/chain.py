@@ -1,0 +1,241 @@
+"""Linear + LIF layers in a row on packed spikes, as one operation.
+
+    I[r, :]  = bias + sum of weight[k, :] over the active inputs k of row r          (gather)
+    dW[k, :] = sum of dI[r, :] over the rows r in which input k is active            (gather, by the transposed bits)
+    ds[r, k] = <weight[k, :], dI[r, :]>                                              (dense product)
+
+A row r is one step of one sample. Where more than ``DENSE_ABOVE`` of the inputs are active, counted on the very
+batch, the dense product is faster and serves. Backward keeps the packed inputs and the potentials ``[T, B, out]``,
+or (``recompute``) the packed inputs alone: then the potentials are computed again a few samples at a time. Between two
+layers ds is made tile by tile inside the scan that consumes it and never stands in memory.
+
+Where a loss is the sum of the losses of samples, forward and backward of a few samples can be done before the next
+ones begin (:func:`loss_in_pieces`): then potentials exist for those few alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from leanspike.nn.kernels import cpu
+from leanspike.nn.neuron import NeuronConfig
+from leanspike.nn.operation import Operation
+from leanspike.nn.readout import Output
+from leanspike.nn.spikes import Spikes
+
+DENSE_ABOVE = 0.4
+
+LossOf = Callable[[Output, slice], Tensor]
+"""The loss of an output, which is of these samples of the batch."""
+
+
+@dataclass(frozen=True)
+class SpikingLayer:
+    """Synapses and the neurons behind them.
+
+    Attributes:
+        weight, bias: ``[in, out]``, ``[out]`` or None.
+        beta, threshold: ``[out]``.
+        fires: False where the threshold is out of reach.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    beta: Tensor
+    threshold: Tensor
+    config: NeuronConfig
+    fires: bool = True
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a layer does: ``spikes``, None where it never fires; of an output layer the potential ``[T, B, out]``."""
+
+    spikes: Spikes | None
+    potential: Tensor | None
+
+
+def spiking_layers(x: Spikes, layers: Sequence[SpikingLayer], output: bool, recompute: bool = False) -> list[Activity]:
+    """Run packed spikes ``[T, B, in]`` through layers in a row.
+
+    Args:
+        output: the last layer shows dense spikes and its potential; all others give packed spikes.
+        recompute: keep no potentials for backward.
+
+    Returns:
+        the activity of every layer that was run: all, or those up to a hidden layer more than ``DENSE_ABOVE`` active.
+    """
+    kinds, tensors = _apart(layers)
+    *edges, potential, words = _Layers.on(x.edge, x.bits, kinds, output, recompute, *tensors)
+    shapes = [(*x.shape[:2], layer.weight.shape[1]) for layer in layers]
+    done = [
+        Activity(Spikes.packed(bits, shape, edge), None)
+        for bits, shape, edge in zip(words, shapes, edges, strict=False)
+    ]
+    if potential is None:
+        return done
+    return [*done, Activity(Spikes.of(edges[-1]) if layers[-1].fires else None, potential)]
+
+
+def loss_in_pieces(x: Spikes, layers: Sequence[SpikingLayer], size: int, loss_of: LossOf) -> Tensor:
+    """Sum of ``loss_of(output, samples)`` over pieces of ``size`` samples, each differentiated before the next runs.
+
+    Args:
+        x: packed ``[T, B, in]``; no gradient is given to it.
+        loss_of: sees the output layer alone (``hidden`` is empty).
+    """
+    kinds, tensors = _apart(layers)
+    loss: Tensor = _LossInPieces.on(x.bits, kinds, size, loss_of, *tensors)
+    return loss
+
+
+_Kinds = tuple[tuple[NeuronConfig, bool], ...]
+
+
+def _apart(layers: Sequence[SpikingLayer]) -> tuple[_Kinds, list[Tensor | None]]:
+    """What autograd need not see of the layers, and the four tensors of each."""
+    kinds = tuple((layer.config, layer.fires) for layer in layers)
+    return kinds, [tensor for layer in layers for tensor in (layer.weight, layer.bias, layer.beta, layer.threshold)]
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """A layer after its forward pass: what it read, what backward wants, and what it gave (output or hidden)."""
+
+    bits: Tensor
+    kept: Tensor | None
+    spikes: Tensor | None = None
+    potential: Tensor | None = None
+    words: Tensor | None = None
+
+
+def _run(bits: Tensor, kind: tuple[NeuronConfig, bool], tensors: Sequence[Tensor], shown: bool, keep: bool) -> _Ran:
+    weight, bias, beta, threshold = tensors
+    config, fires = kind
+    shape = (*bits.shape[:2], weight.shape[1])
+    kept = cpu.room_for_potentials(*shape) if keep else None
+    if shown:
+        ran = _Ran(bits, kept, torch.empty(shape) if fires else None, torch.empty(shape))
+    else:
+        words = torch.empty((*shape[:2], cpu.words_of(shape[2])), dtype=torch.int32)
+        ran = _Ran(bits, kept, words=words)
+    cpu.gather_lif_forward(bits, weight, bias, beta, threshold, config, kept, ran.potential, ran.spikes, ran.words)
+    return ran
+
+
+class _Layers(Operation):
+    """Hidden edges (and the output's spikes), the output's potential, and the hidden layers' words."""
+
+    @staticmethod
+    def forward(ctx, edge, bits, kinds, output, recompute, *tensors):  # type: ignore[no-untyped-def]
+        keep = any(ctx.needs_input_grad) and not recompute
+        saved, edges, words, potential = [], [], [], None
+        for i, kind in enumerate(kinds):
+            own = tensors[4 * i : 4 * i + 4]
+            ran = _run(bits, kind, own, output and i == len(kinds) - 1, keep)
+            saved += [bits, ran.kept, *own]
+            potential = ran.potential
+            if ran.words is None:
+                edges.append(ran.spikes)
+                continue
+            shape = (*bits.shape[:2], own[0].shape[1])
+            edges.append(torch.zeros(1).expand(shape))
+            words.append(ran.words)
+            bits = ran.words
+            if cpu.ones(bits) > DENSE_ABOVE * math.prod(shape):
+                break
+        ctx.set_materialize_grads(False)
+        ctx.kinds = kinds[: len(edges)]
+        ctx.unused = 4 * (len(kinds) - len(edges))
+        ctx.save_for_backward(*saved)
+        return *edges, potential, tuple(words)
+
+    @staticmethod
+    def backward(ctx, *grads):  # type: ignore[no-untyped-def]
+        saved, grad_potential = ctx.saved_tensors, grads[-2]
+        found: list[Tensor | None] = []
+        behind: tuple[Tensor, Tensor] | None = None
+        for i in reversed(range(len(ctx.kinds))):
+            bits, kept, weight, bias, beta, threshold = saved[6 * i : 6 * i + 6]
+            sums = _zeros((weight, bias, beta, threshold), ctx.needs_input_grad[5 + 4 * i : 9 + 4 * i])
+            current = torch.empty((*bits.shape[:2], weight.shape[1])) if i or ctx.needs_input_grad[0] else None
+            cpu.gather_lif_backward(
+                bits, weight, bias, beta, threshold, ctx.kinds[i][0],
+                kept, grads[i], grad_potential, behind, current, sums,
+            )  # fmt: skip
+            found[:0] = sums
+            behind, grad_potential = None if current is None else (current, weight), None
+        d_input = None
+        if behind is not None:
+            grad, weight = behind
+            d_input = cpu.matmul(grad.flatten(0, 1), weight.t()).unflatten(0, grad.shape[:2])
+        return d_input, None, None, None, None, *found, *[None] * ctx.unused
+
+
+class _LossInPieces(Operation):
+    """The gradients are found with the loss; backward hands them over."""
+
+    @staticmethod
+    def forward(ctx, bits, kinds, size, loss_of, *tensors):  # type: ignore[no-untyped-def]
+        ctx.sums = _zeros(tensors, ctx.needs_input_grad[4:])
+        layers = [(*kind, *tensors[4 * i : 4 * i + 4]) for i, kind in enumerate(kinds)]
+        return sum(
+            _piece(bits, layers, slice(start, start + size), loss_of, ctx.sums)
+            for start in range(0, bits.shape[1], size)
+        )
+
+    @staticmethod
+    def backward(ctx, grad):  # type: ignore[no-untyped-def]
+        sums, ctx.sums = ctx.sums, None
+        scale = float(grad)
+        if scale != 1.0:
+            sums = [None if one is None else one * scale for one in sums]
+        return None, None, None, None, *sums
+
+
+def _zeros(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Tensor | None]:
+    """Sums for the gradients of (weight, bias, beta, threshold)s; the kernel always finds those of synapses."""
+    found: list[Tensor | None] = []
+    for i in range(0, len(tensors), 4):
+        weight, bias, beta, threshold = tensors[i : i + 4]
+        learn = learned[i + 2] or learned[i + 3]
+        for tensor, wanted in ((weight, True), (bias, True), (beta, learn), (threshold, learn)):
+            found.append(torch.zeros(tensor.shape) if wanted and tensor is not None else None)
+    return found
+
+
+def _piece(bits: Tensor, layers: list[Any], samples: slice, loss_of: LossOf, sums: list[Tensor | None]) -> Tensor:
+    """The loss of some samples; its gradients are added to ``sums``. What it kept is free when it returns."""
+    x = bits[:, samples].contiguous()
+    done: list[_Ran] = []
+    for config, fires, *own in layers:
+        done.append(_run(x, (config, fires), own, len(done) == len(layers) - 1, keep=True))
+        x = done[-1].words if done[-1].words is not None else x
+    loss, grad_spikes, grad_potential = _differentiated(done[-1], samples, loss_of)
+    behind = None
+    for i in reversed(range(len(layers))):
+        config, _, weight, bias, beta, threshold = layers[i]
+        current = torch.empty((*x.shape[:2], weight.shape[1])) if i else None
+        cpu.gather_lif_backward(
+            done[i].bits, weight, bias, beta, threshold, config,
+            done[i].kept, grad_spikes, grad_potential, behind, current, sums[4 * i : 4 * i + 4],
+        )  # fmt: skip
+        behind = None if current is None else (current, weight)
+        grad_spikes = grad_potential = None
+    return loss
+
+
+def _differentiated(output: _Ran, samples: slice, loss_of: LossOf) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The loss of an output layer, and its gradients by spikes and potential."""
+    assert output.potential is not None
+    leaves = [one.requires_grad_() for one in (output.potential, output.spikes) if one is not None]
+    with torch.enable_grad():
+        loss = loss_of(Output(output.spikes, output.potential, ()), samples)
+    by_potential, *by_spikes = torch.autograd.grad(loss, leaves, allow_unused=True)
+    return loss.detach(), by_spikes[0] if by_spikes else None, by_potential
