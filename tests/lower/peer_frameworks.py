@@ -35,14 +35,14 @@ def quietly_imported(name: str) -> Any:
 
 
 def sample(kind: str, *shape: int) -> Tensor:
-    """``[T, B, *shape]`` of Gaussian values or of spikes."""
+    """``[T, B, *shape]`` of Gaussian values or of spikes, in float64: in float32 sums of another order may tie."""
     generator = torch.Generator().manual_seed(3)
-    x = torch.randn(STEPS, BATCH, *shape, generator=generator)
-    return 1.5 * x if kind == "gaussian" else (x > 0.3).float()
+    x = torch.randn(STEPS, BATCH, *shape, generator=generator).double()
+    return 1.5 * x if kind == "gaussian" else (x > 0.3).double()
 
 
 def lively(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Random weights, biases and statistics, large enough that every layer fires."""
+    """In float64, with random weights, biases and statistics, large enough that every layer fires."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for module in model.modules():
@@ -56,7 +56,7 @@ def lively(model: nn.Module, seed: int = 0) -> nn.Module:
                 module.bias.normal_(0.5, 0.3, generator=generator)
                 module.running_mean.normal_(0, 0.3, generator=generator)
                 module.running_var.uniform_(0.5, 2, generator=generator)
-    return model
+    return model.double()
 
 
 def assert_same_spikes(

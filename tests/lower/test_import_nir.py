@@ -71,10 +71,10 @@ def test_dense_graphs(neurons: Any, tmp_path: Path) -> None:
     graph = chain(affine(20, 30), neurons(30), affine(30, 10), neurons(10))
     nir.write(tmp_path / "graph.nir", graph)
     x = sample("gaussian", 20)
-    expected = euler(graph, x.double().numpy())
+    expected = euler(graph, x.numpy())
     assert all(spikes.any() for spikes in expected)
     for given in (graph, tmp_path / "graph.nir", str(tmp_path / "graph.nir")):
-        traced = from_nir(given, dt=DT).trace(x)
+        traced = from_nir(given, dt=DT, dtype=torch.float64).trace(x)
         for (spikes, _), wanted in zip(traced, expected, strict=True):
             assert np.array_equal(spikes.numpy(), wanted)
 
@@ -85,7 +85,7 @@ def test_tau_and_resistance_of_every_neuron() -> None:
     many = nir.LIF(DT * random.uniform(1, 20, 30), random.uniform(0.5, 4, 30), zero, random.uniform(0.1, 1, 30), zero)
     graph = chain(affine(20, 30), many, affine(30, 10), lif(10), dt=DT)
     x = sample("gaussian", 20)
-    for (spikes, _), wanted in zip(from_nir(graph).trace(x), euler(graph, x.double().numpy()), strict=True):
+    for (spikes, _), wanted in zip(from_nir(graph, dtype=torch.float64).trace(x), euler(graph, x.numpy()), strict=True):
         assert np.array_equal(spikes.numpy(), wanted)
 
 
@@ -106,10 +106,10 @@ def test_a_convolutional_graph() -> None:
             nir.Conv2d((8, 8), kernel, 1, 0, 1, 1, bias), lif(4, 6, 6), pool(two, two, none),
             nir.Flatten({"input": np.array([4, 3, 3])}, 0), nir.Linear(head), lif(10),
         )  # fmt: skip
-        network = from_nir(chain(*nodes, shape=(2, 8, 8)), dt=DT)
+        network = from_nir(chain(*nodes, shape=(2, 8, 8)), dt=DT, dtype=torch.float64)
         x = sample("gaussian", 2, 8, 8)
         (first, _), (last, _) = network.trace(x)
-        current = torch.nn.functional.conv2d(x.double().flatten(0, 1), *map(torch.from_numpy, (kernel, bias)))
+        current = torch.nn.functional.conv2d(x.flatten(0, 1), *map(torch.from_numpy, (kernel, bias)))
         expected = _spikes(current.unflatten(0, x.shape[:2]))
         assert torch.equal(first.double(), expected)
         summed = torch.nn.functional.avg_pool2d(expected.flatten(0, 1), 2) * 4 * factor
@@ -132,7 +132,9 @@ def test_integrators_and_bare_currents_take_a_membrane_readout() -> None:
     zero, one = np.zeros(10), np.ones(10)
     x = sample("gaussian", 20)
     for last in ([nir.LI(8 * DT * one, one, zero)], [nir.I(one / DT)], []):
-        network = from_nir(chain(affine(20, 30), lif(30), affine(30, 10), *last), dt=DT, readout="membrane_mean")
+        network = from_nir(
+            chain(affine(20, 30), lif(30), affine(30, 10), *last), dt=DT, readout="membrane_mean", dtype=torch.float64
+        )
         assert network(x).potential.shape == (20, 12, 10)
 
 
@@ -168,7 +170,8 @@ def test_a_file_that_is_no_graph_gives_a_clear_error(content: bytes, tmp_path: P
     assert "is not a NIR graph" in refusal(tmp_path / "missing.nir")
 
 
-def test_a_network_takes_the_dtype_of_the_layers() -> None:
-    neurons = from_nir(chain(affine(20, 10), lif(10)), dt=DT).layers[1]
-    assert isinstance(neurons, LIF)
-    assert neurons.beta.dtype == neurons.threshold.dtype == torch.float32
+def test_a_network_takes_the_dtype_that_is_asked_for() -> None:
+    for dtype in (torch.float32, torch.float64):
+        neurons = from_nir(chain(affine(20, 10), lif(10)), dt=DT, dtype=dtype).layers[1]
+        assert isinstance(neurons, LIF)
+        assert neurons.beta.dtype == neurons.threshold.dtype == dtype

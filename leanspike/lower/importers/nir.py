@@ -32,6 +32,7 @@ def from_nir(
     dt: float | None = None,
     readout: ReadoutName = "count",
     comparison: Literal[">", ">="] = ">",
+    dtype: torch.dtype = torch.float32,
 ) -> Network:
     """A NIR graph as a network with the spikes that its Euler integration gives.
 
@@ -39,6 +40,7 @@ def from_nir(
         graph: a ``nir.NIRGraph``, or the path of a file.
         dt: length of a step in seconds; None: what the graph's metadata say.
         readout: how the output layer becomes scores; membrane readouts take graphs that end in LI, I or a synapse.
+        dtype: of the network's parameters.
 
     Raises:
         ModelImportError: a file that is none; nodes or semantics that cannot be expressed, all of them.
@@ -58,7 +60,7 @@ def from_nir(
             pieces += [] if piece is None else [piece]
     refuse_all(refused)
     shape = tuple(int(side) for side in next(iter(graph.inputs.values())).input_type["input"])
-    return network_of(pieces, shape, readout, torch.float32)
+    return network_of(pieces, shape, readout, dtype)
 
 
 def _nir() -> Any:

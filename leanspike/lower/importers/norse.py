@@ -81,7 +81,7 @@ def _neurons(name: str, module: Any, norse: Any) -> Neurons:
         else:
             what = f"{kind.__name__} is a neuron that cannot be expressed"
         raise refuse(name, what, "LIFBoxCell, IAF, IAFCell and LIBoxCell can be")
-    rate, rest = module.dt * _number(p.tau_mem_inv), _number(p.v_leak)
+    rate, rest = _number(module.dt * torch.as_tensor(p.tau_mem_inv)), _number(p.v_leak)
     if kind is norse.LIBoxCell:
         if bool((rest != 0).any()):
             raise refuse(name, f"v_leak = {rest.tolist()} of a readout", "v_leak = 0 can be expressed")
