@@ -7,7 +7,7 @@ whole model     raw [B, ...], numbers [B] (rate)  ->  predictions [B], scores [B
                 spikes/LAYER [B], state/STATE [B, *shape]
 
 What is carried is stated in :mod:`leanspike.targets.stepwise`. After an early exit (going is false) nothing of
-a sample changes. What the input alone decides and is the same in every step is computed once, before the Scan.
+a sample changes.
 """
 
 from __future__ import annotations
@@ -17,29 +17,27 @@ from typing import Any
 
 import numpy as np
 
-from leanspike.ir import LIF, Delta, Direct, Integrate, Latency, Program, Rate, Sequence
-from leanspike.ir.ops import Shape, sources
+from leanspike.ir import Delta, Latency, Program, Rate
+from leanspike.ir.ops import Shape
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.onnx import encode, readout
 from leanspike.targets.onnx.graph import IR_VERSION, OPSET, Graph, Tensor
 from leanspike.targets.onnx.operations import Step, apply
+from leanspike.targets.onnx.outside import Outside, Scanned, batch, first, outside
 from leanspike.targets.stepwise import Carried, carried, exits, frame_shape
 
 
-def _first(g: Graph, program: Program, name: str, kind: str | None = None) -> Tensor:
-    """The encoded input as a tensor."""
-    type_ = program.input.result.type
-    kind = kind or str(type_.dtype)
-    if kind not in ("uint8", "int8", "int32"):
-        name, kind = g.cast(name, "int32"), "int32"
-    return Tensor(name, kind, type_.lowest, type_.highest)
+def _step(
+    g: Graph, step: Step, before: dict[str, str], done: frozenset[str] = frozenset()
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Append the operations but those ``done`` outside, and the readout.
 
-
-def _step(g: Graph, step: Step, before: dict[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Append the operations and the readout; what is carried on, and each layer's spikes, both masked after an exit."""
+    Returns:
+        What is carried on, and each layer's spikes, both masked after an exit.
+    """
     program = step.program
     for operation in program.operations:
-        if operation.result.name not in step.values:
+        if operation.result.name not in done:
             step.values[operation.result.name] = apply(operation, g, step)
     after = {f"state/{name}": state for name, state in step.states.items()}
     source = step.values[program.readout.source]
@@ -98,56 +96,38 @@ def _encoded_step(g: Graph, program: Program, before: dict[str, str]) -> tuple[T
     if isinstance(encoding, Rate):
         steps = g.node("Reshape", "step", g.constant([1], "int64"))
         spikes = encode.rate(g, program, "raw", "numbers", steps)
-        return _first(g, program, g.node("Squeeze", spikes, g.constant([0], "int64"))), {}
+        return first(g, program, g.node("Squeeze", spikes, g.constant([0], "int64"))), {}
     if isinstance(encoding, Latency):
         now = g.node("Equal", encode.when(g, program, "raw"), "step")
-        return _first(g, program, g.cast(now, "uint8")), {}
+        return first(g, program, g.cast(now, "uint8")), {}
     if isinstance(encoding, Delta):
         spikes, track = encode.delta(g, encoding, "raw", before["track"])
-        return _first(g, program, spikes), {"track": track}
-    return _first(g, program, "raw"), {}
+        return first(g, program, spikes), {"track": track}
+    return first(g, program, "raw"), {}
 
 
 def whole_model(program: Program, found: Ranges, seal: str) -> Any:
     """The ModelProto of all steps."""
-    g, body = Graph(), Graph("in/")
+    g = Graph()
     inputs = [g.info("raw", str(program.input.raw.type.dtype), ("B", *program.input.raw.shape))]
     if isinstance(program.input.encoding, Rate):
         inputs.append(g.info("numbers", "int64", ("B",)))
-    kept = carried(program)
-    scanned = [("in/t", "int64", (), g.constant(np.arange(program.steps), "int64")), *_scanned(g, program)]
-    last = _scan(g, body, program, found, kept, scanned)
+    last = _scan(g, program, found, outside(g, program, found))
     outputs, results = _outputs(g, program, last)
     return _model(g, g.finished("whole", inputs, outputs, results), seal)
 
 
-Scanned = tuple[str, str, tuple[int | str, ...], str]
-"""A body's input, its element type and shape, and what is scanned along its first axis in the outer graph."""
-
-
-def _scanned(g: Graph, program: Program) -> list[Scanned]:
-    """The encoded or raw input that every step reads its own slice of; none where all steps read the same."""
-    encoding, kind, shape = program.input.encoding, str(program.input.raw.type.dtype), frame_shape(program)
-    if isinstance(encoding, Rate):
-        spikes = encode.rate(g, program, "raw", "numbers", g.constant(np.arange(program.steps), "int64"))
-        return [("in/x", "uint8", ("B", *shape), spikes)]
-    if not isinstance(encoding, Delta | Sequence):
-        return []
-    axis, axes = (2 if isinstance(encoding, Delta) else 1), list(range(1 + len(program.input.raw.shape)))
-    return [("in/x", kind, ("B", *shape), g.node("Transpose", "raw", perm=[axis, *axes[:axis], *axes[axis + 1 :]]))]
-
-
-def _scan(
-    g: Graph, body: Graph, program: Program, found: Ranges, kept: list[Carried], scanned: list[Scanned]
-) -> dict[str, str]:
+def _scan(g: Graph, program: Program, found: Ranges, made: Outside) -> dict[str, str]:
     """Append the Scan; what is carried, after the last step, and the spikes of every step ``[T, B, *shape]``."""
+    body, kept = Graph("in/"), carried(program)
+    scanned: list[Scanned] = [("in/t", "int64", (), g.constant(np.arange(program.steps), "int64")), *made.scanned]
     before = {item.name: f"in/{item.name}" for item in kept}
-    values, track = _encoded_body(g, body, program, before)
     states = {state.name: before[f"state/{state.name}"] for state in program.states}
-    step = Step(program, found, "in/t", values, states, {})
-    if isinstance(program.input.encoding, Direct):
-        _constant_values(g, step)
-    after, fired = _step(body, step, before)
+    step, track = Step(program, found, "in/t", dict(made.values), states, {}), {}
+    if isinstance(program.input.encoding, Delta):
+        spikes, track["track"] = encode.delta(body, program.input.encoding, "in/x", before["track"])
+        step.values[program.input.result.name] = first(body, program, spikes)
+    after, fired = _step(body, step, before, made.done)
     after |= track
     takes = [body.info(before[item.name], item.kind, ("B", *item.shape)) for item in kept]
     takes += [body.info(name, kind, shape) for name, kind, shape, _ in scanned]
@@ -161,34 +141,8 @@ def _scan(
     return dict(zip(names, results, strict=True))
 
 
-def _encoded_body(
-    g: Graph, body: Graph, program: Program, before: dict[str, str]
-) -> tuple[dict[str, Tensor], dict[str, str]]:
-    encoding, name = program.input.encoding, program.input.result.name
-    if isinstance(encoding, Latency):
-        now = body.node("Equal", encode.when(g, program, "raw"), "in/t")
-        return {name: _first(body, program, body.cast(now, "uint8"))}, {}
-    if isinstance(encoding, Delta):
-        spikes, track = encode.delta(body, encoding, "in/x", before["track"])
-        return {name: _first(body, program, spikes)}, {"track": track}
-    if isinstance(encoding, Direct):
-        return {name: _first(g, program, "raw")}, {}
-    return {name: _first(body, program, "in/x")}, {}
-
-
-def _constant_values(g: Graph, step: Step) -> None:
-    """Values that are the same in every step, computed in the outer graph."""
-    for operation in step.program.operations:
-        if not isinstance(operation, LIF | Integrate) and all(name in step.values for name in sources(operation)):
-            step.values[operation.result.name] = apply(operation, g, step)
-
-
-def _batch(g: Graph) -> str:
-    return g.node("Shape", "raw", start=0, end=1)
-
-
 def _start(g: Graph, item: Carried) -> str:
-    shape = g.node("Concat", _batch(g), g.constant(list(item.shape), "int64"), axis=0) if item.shape else _batch(g)
+    shape = g.node("Concat", batch(g), g.constant(list(item.shape), "int64"), axis=0) if item.shape else batch(g)
     return _filled(g, shape, item.start, item.kind)
 
 
@@ -200,7 +154,7 @@ def _outputs(g: Graph, program: Program, last: dict[str, str]) -> tuple[list[Any
     outputs = [g.info("predictions", "int64", ("B",)), g.info("scores", "int32", ("B", program.classes))]
     results = [g.node("ArgMax", last["scores"], axis=1, keepdims=0), last["scores"]]
     outputs.append(g.info("steps", "int32", ("B",)))
-    results.append(last["steps"] if "steps" in last else _filled(g, _batch(g), program.steps, "int32"))
+    results.append(last["steps"] if "steps" in last else _filled(g, batch(g), program.steps, "int32"))
     for layer in program.spiking:
         name, shape = layer.result.name, layer.result.shape
         outputs.append(g.info(f"spikes/{name}", "int64", ("B",)))
