@@ -1,0 +1,67 @@
+/* What a sample did, as 64-bit integers in the caller's arrays. */
+#ifndef LEANSPIKE_ANSWERS_H
+#define LEANSPIKE_ANSWERS_H
+
+#include "values.h"
+
+/* Synapses that the active inputs of this step reach: what is added, whatever the sums were started from. */
+static int64_t reached(const Plan *plan, const Op *op, const char *arena) {
+    const Value *x = plan->values + op->source;
+    const void *data = arena + x->data;
+    int64_t total = 0;
+    for (int64_t i = 0; i < x->elements; i++) {
+        if (!at(data, (enum form)x->form, i)) continue;
+        if (op->kind == DENSE) {
+            total += plan->values[op->result].elements;
+            continue;
+        }
+        const int64_t place = i / op->channels;
+        const Reach *across = op->across + place / op->width * op->reaches;
+        for (int64_t k = 0; k < op->reaches && across[k].length; k++) total += op->along[place % op->width].length;
+    }
+    return total;
+}
+
+static void copy_state(const Op *op, int64_t elements, int64_t *to, const char *arena) {
+    const enum form form = op->state_bits == 16 ? I16 : I32;
+    for (int64_t i = 0; i < elements; i++) to[i] = at(arena + op->state, form, i);
+}
+
+static void copy_states(const Plan *plan, int64_t *const *to, int64_t sample, const char *arena) {
+    for (int64_t i = 0; i < plan->op_count; i++) {
+        const Op *op = plan->ops + i;
+        if (op->kind != LIF && op->kind != INTEGRATE) continue;
+        const int64_t elements = plan->values[op->result].elements;
+        copy_state(op, elements, to[2 * i] + sample * elements, arena);
+        if (op->hold)
+            for (int64_t j = 0; j < elements; j++)
+                to[2 * i + 1][sample * elements + j] = ((const int32_t *)(arena + op->hold))[j];
+    }
+}
+
+static void record_step(const Plan *plan, const Job *job, int64_t b, int64_t t, const char *arena) {
+    copy_states(plan, job->step_states, t * job->batch + b, arena);
+    for (int64_t i = 0; i < plan->op_count; i++) {
+        const Op *op = plan->ops + i;
+        if (op->kind != LIF) continue;
+        const Value *y = plan->values + op->result;
+        int64_t *to = job->step_spikes[i] + (t * job->batch + b) * y->elements;
+        for (int64_t j = 0; j < y->elements; j++) to[j] = at(arena + y->data, BITS, j);
+    }
+}
+
+/* After `used` steps; the states of the steps that were not taken stay as they are. */
+static void answer(const Plan *plan, const Job *job, int64_t b, int64_t used, const char *arena) {
+    const int64_t *scores = (const int64_t *)(arena + plan->scores);
+    int64_t best = 0;
+    for (int64_t k = 1; k < plan->classes; k++)
+        if (scores[k] > scores[best]) best = k;
+    job->predictions[b] = best;
+    job->steps[b] = used;
+    memcpy(job->scores + b * plan->classes, scores, (size_t)plan->classes * 8);
+    if (job->states) copy_states(plan, job->states, b, arena);
+    for (int64_t t = used; job->step_states && t < plan->steps; t++)
+        copy_states(plan, job->step_states, t * job->batch + b, arena);
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* The kernels of synapses and neurons for every pair of types, and the choice between them. */
+#ifndef LEANSPIKE_LAYERS_H
+#define LEANSPIKE_LAYERS_H
+
+#include "events.h"
+
+/* The parameters of a block of neurons in one step; `bias` may be null. */
+typedef struct {
+    const int32_t *leak, *bias, *threshold, *amount;
+} Row;
+
+INLINE Row row_of(const Op *op, int64_t t) {
+    return (Row){op->leak + t * op->leak_step, op->bias ? op->bias + t * op->bias_step : 0,
+                 op->threshold + t * op->threshold_step, op->amount + t * op->amount_step};
+}
+
+INLINE Row row_after(Row row) {
+    return (Row){row.leak + BLOCK, row.bias ? row.bias + BLOCK : 0, row.threshold + BLOCK, row.amount + BLOCK};
+}
+
+#define W_BITS 8
+#define A_BITS 16
+#include "rows.h"
+#define W_BITS 8
+#define A_BITS 32
+#include "rows.h"
+#define W_BITS 16
+#define A_BITS 16
+#include "rows.h"
+#define W_BITS 16
+#define A_BITS 32
+#include "rows.h"
+#define W_BITS 32
+#define A_BITS 32
+#include "rows.h"
+
+#define S_BITS 16
+#define A_BITS 16
+#include "neurons.h"
+#define S_BITS 16
+#define A_BITS 32
+#include "neurons.h"
+#define S_BITS 32
+#define A_BITS 16
+#include "neurons.h"
+#define S_BITS 32
+#define A_BITS 32
+#include "neurons.h"
+
+static void synapse(const Op *op, const void *start, void *sums, const Events *events, int64_t elements) {
+#define PAIR(w, a)                                                            \
+    case w * 64 + a:                                                          \
+        if (op->kind == DENSE) dense_##w##_##a(op, start, sums, events);      \
+        else conv_##w##_##a(op, start, sums, events, elements);               \
+        break;
+    switch (op->weight_bits * 64 + op->sum_bits) { PAIR(8, 16) PAIR(8, 32) PAIR(16, 16) PAIR(16, 32) PAIR(32, 32) }
+#undef PAIR
+}
+
+static void neurons(const Op *op, int64_t t, void *state, const void *sums, int32_t *hold, uint64_t *spikes,
+                    int64_t elements) {
+#define PAIR(s, a)                                                          \
+    case s * 64 + a:                                                        \
+        neurons_##s##_##a(op, t, state, sums, hold, spikes, elements);      \
+        break;
+    switch (op->state_bits * 64 + op->sum_bits) { PAIR(16, 16) PAIR(16, 32) PAIR(32, 16) PAIR(32, 32) }
+#undef PAIR
+}
+
+#endif

@@ -1,0 +1,76 @@
+"""The records of csrc/engine.h as ctypes sees them, field by field; engine.h says what they mean."""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from ctypes import c_int64, c_void_p
+
+
+class Form(enum.IntEnum):
+    """How a value lies in the arena."""
+
+    BITS = 0
+    I16 = 1
+    I32 = 2
+
+
+class Kind(enum.IntEnum):
+    """What an operation does."""
+
+    DENSE = 0
+    CONV = 1
+    SUM_POOL = 2
+    MAX_POOL = 3
+    ADD = 4
+    LIF = 5
+    INTEGRATE = 6
+    EVENTS = 7
+    WIDEN = 8
+
+
+def _fields(text: str, kind: type = c_int64) -> list[tuple[str, type]]:
+    return [(name, kind) for name in text.split()]
+
+
+class Value(ctypes.Structure):
+    """A value."""
+
+    _fields_ = _fields("form elements data pattern added removed amounts slot")
+
+
+class Op(ctypes.Structure):
+    """An operation."""
+
+    _fields_ = [
+        *_fields("kind once source other result"),
+        ("weight", c_void_p),
+        *_fields("weight_bits sum_bits columns base operations"),
+        *_fields("width channels result_height result_width size reaches block"),
+        *_fields("across along", c_void_p),
+        *_fields("state state_bits hold shift lowest highest saturates zero refractory repeat"),
+        *_fields("leak bias threshold amount", c_void_p),
+        *_fields("leak_step bias_step threshold_step amount_step"),
+    ]
+
+
+class Plan(ctypes.Structure):
+    """A program."""
+
+    _fields_ = [
+        *_fields("values ops", c_void_p),
+        *_fields("op_count steps encoding input raw channels raw_lowest raw_highest seed threshold start"),
+        ("table", c_void_p),
+        *_fields("thresholds live track readout source classes margin earliest exits"),
+        *_fields("state_begin state_end scores event_counts arena_bytes"),
+    ]
+
+
+class Job(ctypes.Structure):
+    """A call."""
+
+    _fields_ = [
+        *_fields("raw numbers", c_void_p),
+        *_fields("batch threads"),
+        *_fields("predictions scores steps spikes synaptic states step_spikes step_states arenas", c_void_p),
+    ]
