@@ -21,7 +21,7 @@ from leanspike.targets import seal
 from leanspike.targets.base import Artefact, Grade
 from leanspike.targets.rules import WORD, early_sums
 from leanspike.targets.tflite.models import step_model, whole_model
-from leanspike.targets.tflite.operations import Factors, interval
+from leanspike.targets.tflite.products import Factors, interval
 from leanspike.targets.tflite.session import Prepared, prepare
 
 __all__ = ["GRADE", "Prepared", "check", "emit", "prepare", "run"]

@@ -1,8 +1,6 @@
 """Every operation of a program as integer operators of TFLite, on a fixed batch.
 
-    product    x as int8 (shifted by its middle where it is wider than int8, but no wider than 8 bits):
-                   BATCH_MATMUL int8 by int8 to int32, plus shift * column sums
-               wider: x = sum over k of 128^k d_k, d_k in [0, 127] but the highest, one BATCH_MATMUL a digit
+    product    see :mod:`leanspike.targets.tflite.products`
     conv2d     the taps side by side (columns first, then rows, as slices), then a product
     v >> k     RIGHT_SHIFT, which is arithmetic on int32
 
@@ -15,16 +13,11 @@ import math
 from dataclasses import dataclass
 from functools import singledispatch
 
-import numpy as np
-import numpy.typing as npt
-
 from leanspike.ir import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Program, Reshape, SumPool
-from leanspike.ir.inttype import IntType
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.tflite.graph import Graph, Shape, Tensor
+from leanspike.targets.tflite.products import Factors, interval, parts, summed
 
-BYTE = IntType(8, True)
-DIGIT = 7
 PADDING_VALID = 1
 
 
@@ -75,83 +68,12 @@ def _apply(operation: Operation, g: Graph, step: Step) -> Tensor:
     raise TypeError(type(operation), g, step)
 
 
-@dataclass(frozen=True, eq=False)
-class Factors:
-    """How a product is cut into products of bytes: ``x W = sum over k of scale_k part_k(x) W + correction``.
-
-    Attributes:
-        shift: taken off x before it becomes bytes; 0 where there are digits.
-        digits: how many; 1 for bytes.
-    """
-
-    shift: int
-    digits: int
-
-    @staticmethod
-    def of(lowest: int, highest: int, weight: npt.NDArray[np.int64]) -> Factors:
-        """The cut of ``lowest <= x <= highest``.
-
-        -128 times -128 is kept out: kernels that add two products in 16 bits would overflow.
-        """
-        safe = BYTE.lowest if int(weight.min()) > BYTE.lowest else BYTE.lowest + 1
-        if lowest >= safe and highest <= BYTE.highest:
-            return Factors(0, 1)
-        if highest - lowest <= BYTE.highest - safe:
-            return Factors(highest - BYTE.highest, 1)
-        digits = 2
-        while lowest >> (DIGIT * (digits - 1)) < safe or highest >> (DIGIT * (digits - 1)) > BYTE.highest:
-            digits += 1
-        return Factors(0, digits)
-
-    def reach(self, lowest: int, highest: int, weight: npt.NDArray[np.int64]) -> int:
-        """A bound of every sum on the way to the product, in magnitude."""
-        total, columns = int(abs(weight).sum(0).max()), int(abs(weight.sum(0)).max())
-        if self.digits == 1:
-            return max(abs(lowest - self.shift), abs(highest - self.shift)) * total + abs(self.shift) * columns
-        top = DIGIT * (self.digits - 1)
-        return (max(abs(lowest >> top), abs(highest >> top)) + 1 << top) * total
-
-
-def interval(operation: Dense | Conv2d, lowest: int, highest: int) -> tuple[int, int]:
-    """What a product's left factor may hold: 0 too where a convolution pads."""
-    return (min(0, lowest), max(0, highest)) if isinstance(operation, Conv2d) else (lowest, highest)
-
-
-def _parts(g: Graph, x: Live, factors: Factors) -> list[Tensor]:
-    """``part_k(x)`` as int8, the lowest digit first."""
-    if factors.digits == 1:
-        if not factors.shift:
-            return [g.cast(x.tensor, "int8")]
-        return [g.cast(g.each("SUB", g.cast(x.tensor, "int32"), g.constant([factors.shift])), "int8")]
-    left, found = g.cast(x.tensor, "int32"), []
-    for _ in range(factors.digits - 1):
-        carry = g.each("RIGHT_SHIFT", left, g.constant([DIGIT]))
-        found.append(g.cast(g.each("SUB", left, g.each("MUL", carry, g.constant([1 << DIGIT]))), "int8"))
-        left = carry
-    return [*found, g.cast(left, "int8")]
-
-
-def _summed(g: Graph, parts: list[Tensor], factors: Factors, weight: npt.NDArray[np.int64]) -> Tensor:
-    """The product of the parts ``[rows, in]`` with a weight ``[in, out]``."""
-    turned, total = g.constant(weight.T, "int8"), None
-    for k, part in enumerate(parts):
-        shape = (part.shape[0], weight.shape[1])
-        options = {"options": "BatchMatMulOptions", "adjX": False, "adjY": True}
-        y = g.node("BATCH_MATMUL", part, turned, kind="int32", shape=shape, version=2, **options)
-        if k:
-            y = g.each("MUL", y, g.constant([1 << (DIGIT * k)]))
-        total = y if total is None else g.each("ADD", total, y)
-    assert total is not None
-    correction = factors.shift * weight.sum(0)
-    return g.each("ADD", total, g.constant(correction)) if correction.any() else total
-
-
 @_apply.register
 def _(operation: Dense, g: Graph, step: Step) -> Tensor:
     x, weight = step.values[operation.source], step.program.array(operation.weight)
     factors = Factors.of(x.lowest, x.highest, weight)
-    parts = [g.reshape(part, (step.batch, len(weight))) for part in _parts(g, x, factors)]
-    return _summed(g, parts, factors, weight)
+    left = [g.reshape(part, (step.batch, len(weight))) for part in parts(g, x.tensor, factors)]
+    return summed(g, left, factors, weight)
 
 
 @_apply.register
@@ -160,13 +82,13 @@ def _(operation: Conv2d, g: Graph, step: Step) -> Tensor:
     flat = weight.reshape(-1, weight.shape[3])
     factors = Factors.of(*interval(operation, x.lowest, x.highest), flat)
     height, width, _ = operation.result.shape
-    parts = []
-    for part in _parts(g, x, factors):
+    left = []
+    for part in parts(g, x.tensor, factors):
         image = _padded(g, g.reshape(part, (step.batch, *x.shape)), operation.padding, -factors.shift)
         image = _taps(g, image, 2, weight.shape[1], width, operation.stride)
         image = _taps(g, image, 1, weight.shape[0], height, operation.stride)
-        parts.append(g.reshape(image, (step.batch * height * width, len(flat))))
-    return _summed(g, parts, factors, flat)
+        left.append(g.reshape(image, (step.batch * height * width, len(flat))))
+    return summed(g, left, factors, flat)
 
 
 def _padded(g: Graph, x: Tensor, padding: int, value: int) -> Tensor:
