@@ -12,7 +12,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from leanspike.core import records
 from leanspike.core.errors import ConfigError, LeanspikeError, StudyError
@@ -38,6 +38,8 @@ class TrialRecord:
     seed: int
     accuracy: float | None = None
     accuracy_ci95: tuple[float, ...] | None = None
+    float_accuracy: float | None = None
+    measured_on: Literal["program", "floats"] | None = None
     validation_accuracy: float | None = None
     latency_us: Latency | None = None
     spikes_per_sample: float | None = None
@@ -67,7 +69,7 @@ class TrialRecord:
 
     def __post_init__(self) -> None:
         require(self.timesteps >= 0, "timesteps", self.timesteps, "0 for an ANN, else at least 1")
-        for key in ("accuracy", "validation_accuracy", "sparsity"):
+        for key in ("accuracy", "float_accuracy", "validation_accuracy", "sparsity"):
             value = getattr(self, key)
             require(value is None or 0 <= value <= 1, key, value, "a share in 0..1, or null")
         for name, rate in (self.firing_rate or {}).items():

@@ -108,9 +108,14 @@ def _identity(overview: Overview) -> list[Column]:
 
 def _figures(overview: Overview) -> list[Column]:
     columns = [
-        Column("Accuracy", "test set; ± 95 % interval over seeds", lambda group: _accuracy(group)),
+        Column("Accuracy", f"test set, {_measured_on(overview)}; ± 95 % interval over seeds", lambda g: _accuracy(g)),
+        Column("Floats", "test accuracy before lowering to integers", lambda g: percent(g.middle("float_accuracy"))),
         Column("Against ANN", "percentage points to the same-size ANN", lambda group: _gap(overview, group)),
-        Column("Latency p50", "one sample, median", lambda group: microseconds(group.middle("latency_p50"))),
+        Column(
+            "Latency p50",
+            "one sample, median; programs on the engine, ANN in PyTorch",
+            lambda group: microseconds(group.middle("latency_p50")),
+        ),
         Column("Latency p99", "one sample, 99th percentile", lambda group: microseconds(group.middle("latency_p99"))),
         Column("Spikes", "spikes a sample, all layers", lambda group: number(group.middle("spikes_per_sample"))),
         Column("Sparsity", "silent (neuron, step) pairs", lambda group: percent(group.middle("sparsity"), 1)),
@@ -136,6 +141,12 @@ def _applied(column: Column) -> Callable[[Group], str]:
         return DOES_NOT_APPLY if group.is_ann and column.heading in SPIKING_ONLY else column.cell(group)
 
     return cell
+
+
+def _measured_on(overview: Overview) -> str:
+    """Of what the figures of the spiking networks are."""
+    found = {trial.measured_on for group in overview.groups if not group.is_ann for trial in group.trials}
+    return "integer program" if found == {"program"} else "network of floats"
 
 
 def _parameter(group: Group, name: str) -> str:

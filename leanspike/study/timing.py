@@ -1,7 +1,8 @@
 """Latency of one answer at batch 1, measured when nothing trains any more: one process, one thread, in alternation.
 
 Every network gets some calls in each round, so that a machine that grows slower or busier does so for all of them.
-The time is that of encoding one sample, running all T steps and reading the answer.
+The time is that of encoding one sample, running all T steps and reading the answer: of the deployed program on the
+engine, and in PyTorch of what has no program or where the engine was not built.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from leanspike import train
+from leanspike import ir, train
+from leanspike.core.errors import MissingTool
+from leanspike.engine import Engine
 from leanspike.measure.latency import Latency, percentile
 from leanspike.nn import Network, readout
 from leanspike.study import trial as trials
+from leanspike.study.deploy import PROGRAM
 from leanspike.study.details import encoded
 from leanspike.study.worker import Job, Pulse, beating, trial_folder
 from leanspike.train import RunConfig
@@ -76,6 +82,10 @@ def _measure(job: Job, numbers: list[int], pulse: Pulse) -> None:
 
 def _call(job: Job, number: int) -> Callable[[int], int]:
     """A function that answers training sample i (the test set has had its one look)."""
+    program = trial_folder(job.folder, number) / PROGRAM
+    if program.exists():
+        with suppress(MissingTool):
+            return _program_call(program, job)
     attributes = job.store.trials()[number].user_attrs
     config = job.config.run_at(attributes["parameters"])
     network = trials.build_network(config, job.data, ann=attributes["kind"] == "ann", own=job.build)
@@ -84,6 +94,12 @@ def _call(job: Job, number: int) -> Callable[[int], int]:
     y = torch.from_numpy(job.data.y_train[some])
     samples = Samples(torch.from_numpy(job.data.x_train[some]), y, torch.arange(len(y)))
     return lambda i: _answer(trained, samples, i % len(y), config)
+
+
+def _program_call(path: Path, job: Job) -> Callable[[int], int]:
+    program = ir.load(path)
+    engine, raw = Engine(program), ir.raw_samples(program, job.data.x_train[:100])
+    return lambda i: engine.classify(raw[i % len(raw)], i % len(raw))
 
 
 @torch.inference_mode()

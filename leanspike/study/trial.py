@@ -27,6 +27,7 @@ from leanspike.measure.exits import anytime, exit_curve
 from leanspike.measure.quality import confusion, wilson
 from leanspike.measure.records import TrialRecord
 from leanspike.nn import Network
+from leanspike.study.deploy import lowered, program_record
 from leanspike.study.details import connections, layer_names, write_details
 from leanspike.train import Evaluation, RunConfig, TrainResult
 
@@ -61,25 +62,39 @@ def test_trial(
         folder: ``DIR/trials/NNN``.
     """
     network, test = trained.network, data.test()
-    found = train.evaluate(network, test, config, steps=True, operations=True)
-    lo, hi = wilson(found.correct, len(found.labels))
-    record = dataclasses.replace(
-        record,
-        accuracy=found.accuracy,
-        accuracy_ci95=(lo, hi),
-        confusion=tuple(map(tuple, confusion(found.predictions, found.labels, len(data.classes)).tolist())),
-    )
-    if isinstance(network, Network):
-        write_details(folder / DETAILS, network, test, found.predictions, config)
-        record = spiking_record(record, found, layer_names(network), f"trials/{folder.name}/{DETAILS}")
+    found = lowered(network, config, data) if isinstance(network, Network) else None
+    floats = train.evaluate(network, test, config, steps=found is None, operations=found is None)
+    record = dataclasses.replace(record, float_accuracy=floats.accuracy)
+    predictions = floats.predictions
+    if found is None:
+        record = float_record(record, floats, network, len(data.classes))
     else:
-        record = dataclasses.replace(record, macs=record.synapses, acs=0.0)
+        assert isinstance(network, Network)
+        record, measured = program_record(record, found, network, config, test, data.classes, folder)
+        predictions = measured.predictions
+    if isinstance(network, Network):
+        write_details(folder / DETAILS, network, test, predictions, config)
+        record = dataclasses.replace(record, details=f"trials/{folder.name}/{DETAILS}")
     write_json(folder / RECORD, to_dict(record))
     return record
 
 
-def spiking_record(record: TrialRecord, found: Evaluation, names: list[str], details: str) -> TrialRecord:
-    """``record`` with what only a spiking network has; ``names`` are its spiking layers'."""
+def float_record(record: TrialRecord, found: Evaluation, network: nn.Module, classes: int) -> TrialRecord:
+    """``record`` of a network that has no program: an artificial one, or one with layers of the user's own."""
+    lo, hi = wilson(found.correct, len(found.labels))
+    record = dataclasses.replace(
+        record,
+        measured_on="floats",
+        accuracy=found.accuracy,
+        accuracy_ci95=(lo, hi),
+        confusion=tuple(map(tuple, confusion(found.predictions, found.labels, classes).tolist())),
+    )
+    if isinstance(network, Network):
+        return _spiking(record, found, layer_names(network))
+    return dataclasses.replace(record, macs=record.synapses, acs=0.0, memory_bytes=4 * (record.params or 0))
+
+
+def _spiking(record: TrialRecord, found: Evaluation, names: list[str]) -> TrialRecord:
     assert found.step_logits is not None, "evaluate(..., steps=True)"
     layers = [
         LayerActivity(name, len(rates), record.timesteps, spikes)
@@ -94,7 +109,6 @@ def spiking_record(record: TrialRecord, found: Evaluation, names: list[str], det
         acs=found.acs,
         anytime=anytime(found.step_logits, found.labels),
         exit_curve=exit_curve(found.step_logits, found.labels),
-        details=details,
     )
 
 

@@ -70,7 +70,7 @@ def test_nothing_measured_is_not_zero(tmp_path: Path) -> None:
     )
     assert "Confusion matrix: not measured." in text
     assert "Firing rates: not measured." in text
-    assert "accuracy, against ann, latency p50" in text
+    assert "accuracy, floats, against ann, latency p50" in text
     assert not re.search(r"<td[^>]*>0", text)
 
 

@@ -1,0 +1,104 @@
+"""What a program does on labelled samples: its answers, its spikes, its operations, its memory.
+
+Every figure is counted on the integer program, which every target executes spike for spike: nothing is estimated from
+a rate or taken from the network of floats. Definitions: :mod:`leanspike.measure.activity`, :mod:`leanspike.ir.counts`,
+:mod:`leanspike.measure.footprint`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from leanspike import engine
+from leanspike.core.errors import MissingTool
+from leanspike.core.trace import Trace
+from leanspike.ir import Program, run_fast
+from leanspike.ir.counts import multiplies, synapses, synaptic_operations
+from leanspike.measure.activity import LayerActivity, firing_rates, sparsity, spikes_per_sample
+from leanspike.measure.footprint import Footprint, footprint
+from leanspike.measure.quality import accuracy, correct, wilson
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """A program on N samples.
+
+    Attributes:
+        predictions: ``[N]``.
+        accuracy, accuracy_ci95: share of right predictions, with Wilson's 95 % interval.
+        mean_steps: steps used, T unless the program exits early.
+        spikes_per_sample: of all spiking layers.
+        firing_rate: spikes a neuron and step, by the name of the layer's value.
+        sparsity: share of (neuron, step) pairs without a spike; None without a spiking layer.
+        macs, acs: synaptic operations a sample, mean.
+        footprint: memory as stored.
+    """
+
+    predictions: npt.NDArray[np.int64]
+    accuracy: float
+    accuracy_ci95: tuple[float, float]
+    mean_steps: float
+    spikes_per_sample: float
+    firing_rate: dict[str, float]
+    sparsity: float | None
+    macs: float
+    acs: float
+    footprint: Footprint
+
+
+def measure(
+    program: Program,
+    raw: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64] | None = None,
+) -> Measurement:
+    """Run a program on raw samples and measure.
+
+    Args:
+        raw: ``[N, *program.input.raw.shape]`` integers, N >= 1.
+        labels: ``[N]`` true classes.
+        numbers: ``[N]`` sample numbers for the rate encoding.
+
+    Raises:
+        ProgramError: the samples do not fit the program. DataError: no samples, or not as many labels.
+    """
+    trace, macs, acs = _executed(program, raw, numbers)
+    layers = [_activity(program, op.result.name, trace.spikes[op.result.name]) for op in program.spiking]
+    right = correct(trace.predictions, labels)
+    return Measurement(
+        trace.predictions,
+        accuracy(trace.predictions, labels),
+        wilson(right, len(labels)),
+        float(trace.steps.mean()),
+        spikes_per_sample(layers),
+        dict(firing_rates(layers)),
+        sparsity(layers) if layers else None,
+        macs,
+        acs,
+        footprint(program),
+    )
+
+
+def _executed(
+    program: Program, raw: npt.NDArray[Any], numbers: npt.NDArray[np.int64] | None
+) -> tuple[Trace, float, float]:
+    """Trace, MACs and ACs a sample: by the engine, or where it was not built by the interpreter, equal and slower."""
+    try:
+        trace, counts = engine.run_counted(program, raw, numbers)
+        return trace, counts.macs, counts.acs
+    except MissingTool:
+        done = synaptic_operations(program, raw, numbers)
+        macs, acs = 0.0, 0.0
+        for synapse in synapses(program):
+            mean = float(done[synapse.result.name].mean())
+            macs, acs = (macs + mean, acs) if multiplies(synapse, program) else (macs, acs + mean)
+        return run_fast(program, raw, numbers), macs, acs
+
+
+def _activity(program: Program, name: str, spikes: npt.NDArray[np.int64]) -> LayerActivity:
+    return LayerActivity(name, math.prod(program.values[name].shape), program.steps, float(spikes.mean()))
