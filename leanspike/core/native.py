@@ -46,14 +46,13 @@ X86 = {
 def build_all(package: Path) -> list[str]:
     """Compile every library into the package at ``package``; never raises. Returns one line for each."""
     sources = Path(__file__).parent.parent
-    return [build(sources / folder, package / folder) for folder in LIBRARIES]
+    return [build(library, sources, package) for library in LIBRARIES]
 
 
-def build(source: Path, folder: Path) -> str:
-    """Compile ``source/csrc`` into ``folder``; never raises. One line: what was built, or why nothing was."""
-    name, own, instead = next(
-        value for key, value in LIBRARIES.items() if source.as_posix().endswith(f"leanspike/{key}")
-    )
+def build(library: str, sources: Path, package: Path) -> str:
+    """Compile ``sources/library/csrc`` into ``package/library``; never raises. One line: what was built, or why not."""
+    name, own, instead = LIBRARIES[library]
+    folder = package / library
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
         return f"leanspike: no C compiler found, so {instead}; install gcc and reinstall"
@@ -62,7 +61,7 @@ def build(source: Path, folder: Path) -> str:
     built = []
     for level, flags in X86.items() if x86 else [("plain", [])]:
         command = [*compiler.split(), *FLAGS, *_known(own), *flags]
-        failure = _compile(command, source / "csrc" / f"{name}.c", folder / f"{name}_{level}.so")
+        failure = _compile(command, sources / library / "csrc" / f"{name}.c", folder / f"{name}_{level}.so")
         if failure:
             return f"leanspike: {name} did not compile, so {instead} ({failure})"
         built.append(level)

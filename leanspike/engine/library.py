@@ -29,7 +29,9 @@ def load(level: str | None = None) -> ctypes.CDLL:
     except ValueError as error:
         raise ConfigError(str(error)) from None
     if found is None:
-        raise MissingTool("the engine was not built", remedy="install a C compiler (gcc or clang), then leanspike again")
+        raise MissingTool(
+            "the engine was not built", remedy="install a C compiler (gcc or clang), then leanspike again"
+        )
     found.leanspike_engine_run.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
     found.leanspike_engine_run.restype = ctypes.c_int
     return found

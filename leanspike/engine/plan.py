@@ -40,7 +40,7 @@ from leanspike.ir import (
 )
 from leanspike.ir.counts import constant_values, synapses
 from leanspike.ir.encodings import ENCODINGS
-from leanspike.ir.inttype import SPIKE
+from leanspike.ir.inttype import SPIKE, IntType
 from leanspike.ir.program import READOUTS
 from leanspike.ir.ranges import Range
 
@@ -48,6 +48,7 @@ LINE = 64
 ROOM = 4 * layout.BLOCK
 LISTED_BYTES = 24
 WIDTH = {Form.I16: 16, Form.I32: 32}
+HALF = IntType(16, True)
 MOST_STEPS_IN_TABLE = 65_535
 
 
@@ -132,7 +133,7 @@ class _Planner:
         return len(self.values) - 1
 
     def _form(self, found: Range) -> Form:
-        return Form.I16 if -(1 << 15) <= found.lowest and found.highest < 1 << 15 else Form.I32
+        return Form.I16 if HALF.holds(found.lowest, found.highest) else Form.I32
 
     def _as(self, name: str, form: Form, once: bool) -> int:
         """The number of a value in this form; an operation that converts it stands before its first reader."""
@@ -141,9 +142,7 @@ class _Planner:
             return number
         if (number, form) not in self.widened:
             self.widened[number, form] = self._value(self.values[number].elements, form)
-            self.ops.append(
-                records.Op(kind=Kind.WIDEN, once=once, source=number, result=self.widened[number, form])
-            )
+            self.ops.append(records.Op(kind=Kind.WIDEN, once=once, source=number, result=self.widened[number, form]))
         return self.widened[number, form]
 
     def _events(self, name: str) -> None:

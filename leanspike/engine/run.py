@@ -147,9 +147,7 @@ class Engine:
         multiplied = frozenset(op.result.name for op in synapses(program) if multiplies(op, program))
         return trace, Counts(by_name, updates, multiplied)
 
-    def _batch(
-        self, raw: Raw, numbers: npt.NDArray[np.integer] | None, record: bool, synaptic: Ints | None
-    ) -> Trace:
+    def _batch(self, raw: Raw, numbers: npt.NDArray[np.integer] | None, record: bool, synaptic: Ints | None) -> Trace:
         check_raw(self.program, raw)
         answers = _Answers(self, len(raw), record)
         kept = [np.ascontiguousarray(raw, dtype=np.int32)]
@@ -213,7 +211,12 @@ def _zeros(before: tuple[int, ...], shape: tuple[int, ...]) -> Ints:
 
 
 def run(
-    program: Program, raw: Raw, numbers: npt.NDArray[np.integer] | None = None, *, record: bool = False, threads: int = 1
+    program: Program,
+    raw: Raw,
+    numbers: npt.NDArray[np.integer] | None = None,
+    *,
+    record: bool = False,
+    threads: int = 1,
 ) -> Trace:
     """As :func:`leanspike.ir.reference.run`, for a program that is run once; see :class:`Engine`."""
     return Engine(program, threads=threads).run(raw, numbers, record=record)
