@@ -236,3 +236,25 @@ def test_a_missing_compiler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("CC", raising=False)
     with pytest.raises(MissingTool, match="apt install gcc"):
         base.run(artefact, np.zeros((1, 3, 2), dtype=np.uint8))
+
+
+def test_the_guides_c_compiles_and_runs(tmp_path: Path) -> None:
+    """Every C example of docs/how-to/deploy-c.md, against a program of that name."""
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "deploy-c.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^```c\n(.*?)^```", page, re.M | re.S)
+    assert len(examples) == 2
+    direct = program(name="digits")
+    raw = Value("raw", (2,), NIBBLE)
+    start = ir.Input(Value("x", (2,), NIBBLE), raw, 1, ir.Direct())
+    parts = direct.states, direct.operations, direct.readout, direct.arrays
+    artefact = base.emit("c", ir.verify(Program("digits", 3, start, *parts)), tmp_path)
+    mains = [
+        "int main(void) { const digits_raw x[2] = {3, 1}; return read_digit(x) > 1; }\n",
+        "int main(void) { const digits_raw x[2] = {3, 1}; uint32_t steps;\n"
+        "return read_digit_until_sure(x, &steps) > 1 || steps != 3; }\n",
+    ]
+    for example, main in zip(examples, mains, strict=True):
+        (tmp_path / "main.c").write_text(example + main, encoding="utf-8")
+        sources = [tmp_path / "main.c", tmp_path / artefact.files[1]]
+        toolchain.compile_c("gcc", toolchain.STRICT, sources, tmp_path / "main")
+        assert subprocess.run([tmp_path / "main"], check=False).returncode == 0

@@ -1,6 +1,7 @@
 """Boards: the emitted C compiled for a microcontroller and run in QEMU, with every executed instruction counted.
 
-    instructions    from the first of NAME_classify to its return, of each sample; never cycles: QEMU models no pipeline
+    instructions    from the first of NAME_classify to its return, and the one call that follows it, of each sample;
+                    never cycles: QEMU models no pipeline
     flash           code and constants of the network and of what it needs of the C library
     RAM             the state; the stack beside it, as deep as any sample wrote below the caller's frame
 
