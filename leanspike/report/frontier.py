@@ -44,7 +44,7 @@ def _front(overview: Overview, key: str) -> Plot | None:
         _points(axis, [x[i] for i in rest], [y[i] for i in rest], "beaten", PAPER, MUTED)
         ann_x, ann_y = _place(anns, key)
         if anns:
-            axis.plot(ann_x, ann_y, "s", color=INK, label="ANN, for comparison")
+            axis.plot(ann_x, ann_y, "s", color=INK, label="ANN")
         axis.set_xlabel(label)
         axis.set_ylabel("test accuracy (%)")
         plots.cost_axis(axis, "x", [*x, *ann_x])

@@ -54,7 +54,10 @@ def _accuracy(overview: Overview) -> Plot | None:
 
 
 def _latency(overview: Overview) -> Plot | None:
-    note = "Solid: median; dotted: 99th percentile; one sample at a time, after a warm-up. Mean over seeds."
+    note = (
+        "Solid: median; dotted: 99th percentile; one sample at a time, after a warm-up, one thread. Programs run on the "
+        "integer engine, the ANN in PyTorch. Mean over seeds."
+    )
     return _cost(
         overview,
         "latency",
