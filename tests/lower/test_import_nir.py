@@ -175,3 +175,9 @@ def test_a_network_takes_the_dtype_that_is_asked_for() -> None:
         neurons = from_nir(chain(affine(20, 10), lif(10)), dt=DT, dtype=dtype).layers[1]
         assert isinstance(neurons, LIF)
         assert neurons.beta.dtype == neurons.threshold.dtype == dtype
+
+
+def test_a_graph_that_leanspike_wrote_is_not_read_as_something_else() -> None:
+    neurons = lif(10)
+    neurons.metadata = {"leanspike": "u1[10] = lif"}
+    assert "leanspike.targets.nir.load" in refusal(chain(affine(20, 10), neurons))

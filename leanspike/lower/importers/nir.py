@@ -167,7 +167,7 @@ def _leaky(name: str, node: Any, dt: float, at_threshold: bool, *, fires: bool) 
         if bool((rest != 0).any()):
             raise refuse(name, "an integrator whose v_leak is not 0", "v_leak = 0 can be expressed")
         return Neurons(name, 1 - rate, gain, None)
-    _subtract_is_told(name, node.metadata)
+    _refuse_ours(name, node.metadata)
     if bool((_tensor(node.v_reset) != rest).any()):
         raise refuse(name, "resets to another potential than it rests at", "v_reset = v_leak can be expressed")
     return Neurons(name, 1 - rate, gain, _tensor(node.v_threshold) - rest, at_threshold, "zero")
@@ -177,14 +177,14 @@ def _perfect(name: str, node: Any, dt: float, at_threshold: bool, *, fires: bool
     gain, one = _tensor(node.r) * dt, torch.ones(1, dtype=torch.float64)
     if not fires:
         return Neurons(name, one, gain, None)
-    _subtract_is_told(name, node.metadata)
+    _refuse_ours(name, node.metadata)
     if np.any(node.v_reset):
         raise refuse(name, "resets to another potential than the 0 it starts at", "v_reset = 0 can be expressed")
     return Neurons(name, one, gain, _tensor(node.v_threshold), at_threshold, "zero")
 
 
-def _subtract_is_told(name: str, metadata: Mapping[str, Any]) -> None:
-    """A graph of ours says in its metadata what NIR cannot: do not read it as something else."""
+def _refuse_ours(name: str, metadata: Mapping[str, Any]) -> None:
+    """A graph of ours says in its metadata what NIR cannot; it is not read as something else."""
     if "leanspike" in metadata:
         remedy = "leanspike.targets.nir.load gives back the exact program"
         raise refuse(name, "was written by leanspike, and NIR holds only an approximation of it", remedy)
