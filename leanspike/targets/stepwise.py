@@ -17,6 +17,7 @@ import numpy.typing as npt
 from leanspike.core.trace import Ints, Trace
 from leanspike.ir import Delta, Program, Rate, Sequence
 from leanspike.ir.ops import Shape
+from leanspike.ir.reference import check_raw
 
 MOST_MARGIN = 1 << 40
 """No lead of an early exit reaches it, and times the steps it fits 64 bits."""
@@ -69,8 +70,15 @@ def frame(program: Program, raw: Raw, t: int) -> Raw:
 
 
 def fed(program: Program, raw: Raw, numbers: Raw | None) -> Arrays:
-    """The models' inputs ``raw`` and, of the rate encoding, ``numbers``."""
-    inputs: Arrays = {"raw": raw.astype(program.input.raw.type.dtype, copy=False)}
+    """The models' inputs ``raw`` and, of the rate encoding, ``numbers``.
+
+    Raises:
+        ProgramError: samples of another shape, or of another type that do not fit the raw type.
+    """
+    wanted = program.input.raw
+    if raw.dtype != wanted.type.dtype or raw.shape[1:] != wanted.shape:
+        check_raw(program, raw)
+    inputs: Arrays = {"raw": raw.astype(wanted.type.dtype, copy=False)}
     if isinstance(program.input.encoding, Rate):
         inputs["numbers"] = np.arange(len(raw)) if numbers is None else numbers.astype(np.int64, copy=False)
     return inputs

@@ -13,7 +13,7 @@ from edge_networks import at_the_ends, convnet, images, mlp, need
 from hypothesis import HealthCheck, given, settings
 
 from leanspike import ir, targets
-from leanspike.core.errors import MissingTool, TargetError
+from leanspike.core.errors import MissingTool, ProgramError, TargetError
 from leanspike.core.trace import mismatches
 from leanspike.ir import Program
 from leanspike.targets import onnx as ours
@@ -141,3 +141,25 @@ def test_equal_programs_give_equal_files(tmp_path: Path) -> None:
     for name in first.files:
         assert (first.folder / name).read_bytes() == (second.folder / name).read_bytes()
     assert first.facts["bytes"] == (first.folder / "mlp.onnx").stat().st_size
+
+
+def test_a_runtime_that_refuses_the_model_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no kernel")
+
+    artefact = targets.emit("onnx", mlp(), tmp_path)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(TargetError, match=r"mlp.onnx: onnxruntime [0-9.]+ refuses it \(no kernel\)"):
+        ours.prepare(artefact)
+
+
+def test_one_sample_of_another_type_is_checked(tmp_path: Path) -> None:
+    program = mlp("direct")
+    prepared = ours.prepare(targets.emit("onnx", program, tmp_path))
+    raw = images(program, 1)
+    assert prepared.classify(raw[0].astype(np.int64)) == ir.run_fast(program, raw).predictions[0]
+    for sample in (raw[0].astype(np.int64) + 999, raw[0, :5]):
+        with pytest.raises(ProgramError, match="the samples"):
+            prepared.classify(sample)

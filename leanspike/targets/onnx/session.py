@@ -78,7 +78,11 @@ def _session(artefact: Artefact, which: int, threads: int) -> Any:
     options = runtime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 3
-    return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    try:
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no other base
+        what = f"onnxruntime {runtime.__version__} refuses it ({error})"
+        raise TargetError(what, where=path, remedy="install the release in constraints.txt") from error
 
 
 def prepare(artefact: Artefact, *, threads: int = 1) -> Prepared:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from leanspike.core.errors import TargetError
 from leanspike.core.files import write_bytes
 from leanspike.core.trace import Trace
 from leanspike.ir import Conv2d, Dense, IntType, Program, ranges
@@ -67,8 +68,11 @@ def emit(program: Program, folder: Path, *, batch: int = 1) -> Artefact:
         batch: samples a call; the models' shapes are fixed to it.
 
     Raises:
+        TargetError: a batch below 1.
         OutputError: the folder cannot be written. MissingTool: ai-edge-litert is not installed.
     """
+    if batch < 1:
+        raise TargetError(f"a batch of {batch}", where="target tflite", remedy="give 1 or more")
     found, opened = ranges(program), seal.open_seal("tflite", program)
     models = {f"{program.name}.tflite": whole_model, f"{program.name}_step.tflite": step_model}
     contents = {name: seal.close(build(program, found, opened, batch)) for name, build in models.items()}

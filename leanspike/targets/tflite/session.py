@@ -93,10 +93,17 @@ def _first(trace: Trace, count: int) -> Trace:
 def _session(artefact: Artefact, which: int, threads: int) -> Session:
     """The interpreter of the artefact's file, read and checked."""
     runtime = package("ai_edge_litert.interpreter")
-    content = seal.read(artefact.folder / artefact.files[which], "tflite", artefact.program)
+    path = artefact.folder / artefact.files[which]
+    content = seal.read(path, "tflite", artefact.program)
     plain = runtime.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
-    interpreter = runtime.Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=plain)
-    interpreter.allocate_tensors()
+    try:
+        interpreter = runtime.Interpreter(
+            model_content=content, num_threads=threads, experimental_op_resolver_type=plain
+        )
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        what = f"LiteRT refuses it ({error})"
+        raise TargetError(what, where=path, remedy="install the release in constraints.txt") from error
     return Session(interpreter, *_tensors(content))
 
 
