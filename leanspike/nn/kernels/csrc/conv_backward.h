@@ -2,16 +2,13 @@
 
      ds[site]            = gradient of the pooled spike at the first site of the window with its maximum, else 0
      dW[ky, kx, c, :]    = sum of k[y - ky + padding, x - kx + padding, :] over the active inputs c at (y, x)
-     d_input[y, x, c]    = sum over ky, kx of <weight[ky, kx, c, :], k[y - ky + padding, x - kx + padding, :]>
 
-   k stands in images of (rows + kernel - 1) x (columns + kernel - 1) sites, so that input (y, x) meets tap (ky, kx) at
-   site (y + kernel - 1 - ky, x + kernel - 1 - kx): one list of active positions a channel serves all taps. Samples are
+   k stands in the images of conv_input.h, where one list of a channel's active positions serves all taps. Samples are
    shared out in fixed parts with sums of their own: results do not depend on the number of threads. */
 #ifndef LEANSPIKE_CONV_BACKWARD_H
 #define LEANSPIKE_CONV_BACKWARD_H
 
-#include "conv.h"
-#include "gemm.h"
+#include "conv_input.h"
 
 #define PARTS 8
 #define PART_BYTES (1 << 22)
@@ -21,14 +18,8 @@
 enum { SUM_BIAS, SUM_BETA, SUM_THETA, SUMS_MORE };
 
 static int64_t sum_rows(const conv_args *a) { return taps_of(a) + SUMS_MORE; }
-static int64_t plane_pitch(const conv_args *a) { return a->columns + a->kernel - 1; }
-static int64_t plane_sites(const conv_args *a) { return (a->rows + a->kernel - 1) * plane_pitch(a); }
 
-/* Step t of a tile's gradient images. */
-static float *plane_of(const conv_args *a, float *g, int64_t tile, int64_t t) {
-    return g + (tile * a->lif.steps + t) * plane_sites(a) * WIDTH;
-}
-
+/* sum[WIDTH] += the rows of `sites` sites. */
 static inline void add_row(float *sum, const float *row, int64_t sites) {
     vf s[LANES];
     UNROLL for (int l = 0; l < LANES; l++) s[l] = vset(0);
@@ -36,16 +27,19 @@ static inline void add_row(float *sum, const float *row, int64_t sites) {
     UNROLL for (int l = 0; l < LANES; l++) vstore(sum + l * VF, vload(sum + l * VF) + s[l]);
 }
 
+typedef int32_t vi __attribute__((vector_size(VF * 4)));
+
 /* Add what arrives at a window of 2 x 2 pooled spikes, u pointing at its first site, to the window's gradients. */
-static inline void unpool(const float *restrict u, const float *restrict theta, int64_t down, const float *restrict grad,
-                          float *restrict ds) {
-    const float *b = u + WIDTH, *c = u + down, *d = c + WIDTH;
-    for (int j = 0; j < WIDTH; j++) {
-        int s0 = u[j] >= theta[j], s1 = b[j] >= theta[j], s2 = c[j] >= theta[j], s3 = d[j] >= theta[j];
-        ds[j] += s0 | !(s1 | s2 | s3) ? grad[j] : 0.0f;
-        ds[WIDTH + j] += s1 & !s0 ? grad[j] : 0.0f;
-        ds[down + j] += s2 & !(s0 | s1) ? grad[j] : 0.0f;
-        ds[down + WIDTH + j] += s3 & !(s0 | s1 | s2) ? grad[j] : 0.0f;
+static inline void unpool(const float *u, const float *theta, int64_t down, const float *grad, float *ds) {
+    UNROLL for (int l = 0; l < WIDTH; l += VF) {
+        vf level = vload(theta + l);
+        vi arriving = (vi)vload(grad + l), a = vload(u + l) >= level, b = vload(u + l + WIDTH) >= level;
+        vi c = vload(u + l + down) >= level, d = vload(u + l + down + WIDTH) >= level;
+        vi chosen[4] = {a | ~(b | c | d), b & ~a, c & ~(a | b), d & ~(a | b | c)};
+        UNROLL for (int i = 0; i < 4; i++) {
+            float *site = ds + l + i / 2 * down + i % 2 * WIDTH;
+            vstore(site, vload(site) + (vf)(arriving & chosen[i]));
+        }
     }
 }
 
@@ -54,18 +48,20 @@ static void band_arriving(const band *s, int64_t tile, int64_t t, const float *u
     const conv_args *a = s->a;
     const lif_args *l = &a->lif;
     int live = tile_live(a, tile);
-    int64_t across = a->out_columns / 2;
-    for (int64_t i = 0; i < s->sites; i++)
-        if (l->grad_spikes) load_tile(l->grad_spikes + (band_at(s, t) + i) * l->features + tile * WIDTH, live, ds + i * WIDTH);
-        else
-            for (int j = 0; j < WIDTH; j++) ds[i * WIDTH + j] = j < live ? (float)a->grad_same : 0.0f;
+    int64_t wide = a->out_columns * WIDTH;
+    if (l->grad_spikes) {
+        const float *from = l->grad_spikes + band_at(s, t) * l->features + tile * WIDTH;
+        for (int64_t i = 0; i < s->sites; i++) load_tile(from + i * l->features, live, ds + i * WIDTH);
+    } else
+        for (int64_t e = 0; e < s->sites * WIDTH; e++) ds[e] = (float)a->grad_same;
     if (!a->grad_pooled) return;
-    for (int64_t i = 0; i < s->live / 2 * across; i++) {
-        int64_t at = (i / across * a->out_columns + i % across) * 2 * WIDTH;
-        float grad[WIDTH];
-        load_tile(a->grad_pooled + (pooled_at(s, t) + i) * l->features + tile * WIDTH, live, grad);
-        unpool(u + at, theta, a->out_columns * WIDTH, grad, ds + at);
-    }
+    const float *from = a->grad_pooled + pooled_at(s, t) * l->features + tile * WIDTH;
+    for (int64_t y = 0; y + 1 < s->live; y += 2)
+        for (int64_t x = 0; x + 2 * WIDTH <= wide; x += 2 * WIDTH, from += l->features) {
+            float grad[WIDTH];
+            load_tile(from, live, grad);
+            unpool(u + y * wide + x, theta, wide, grad, ds + y * wide + x);
+        }
 }
 
 /* A row's share of the gradients of beta and theta. */
@@ -128,9 +124,10 @@ static void band_load(const band *s, int64_t tile, float *g, float *sums) {
     int64_t edge = a->kernel - 1 - a->padding, live = tile_live(a, tile);
     for (int64_t t = 0; t < a->lif.steps; t++)
         for (int64_t r = 0; r < s->live; r++) {
-            const float *from = a->lif.grad_potential + (band_at(s, t) + r * a->out_columns) * a->lif.features + tile * WIDTH;
+            int64_t features = a->lif.features, at = band_at(s, t) + r * a->out_columns;
+            const float *from = a->lif.grad_potential + at * features + tile * WIDTH;
             float *k = plane_of(a, g, tile, t) + ((s->first + r + edge) * plane_pitch(a) + edge) * WIDTH;
-            for (int64_t i = 0; i < a->out_columns; i++) load_tile(from + i * a->lif.features, (int)live, k + i * WIDTH);
+            for (int64_t i = 0; i < a->out_columns; i++) load_tile(from + i * features, (int)live, k + i * WIDTH);
             if (a->lif.grad_bias) add_row(sums + SUM_BIAS * WIDTH, k, a->out_columns);
         }
 }
@@ -154,8 +151,9 @@ static void list_positions(const conv_args *a, int64_t sample, int64_t from, int
     memset(length, 0, (size_t)a->lif.inputs * 4);
     for (int64_t t = from; t < to; t++)
         for (int64_t y = 0; y < a->rows; y++) {
-            const uint32_t *words = a->lif.bits + ((t * a->lif.batch + sample) * a->rows + y) * a->columns * a->lif.words;
             int64_t row = (t - from) * plane_sites(a) + y * plane_pitch(a);
+            int64_t at = ((t * a->lif.batch + sample) * a->rows + y) * a->columns;
+            const uint32_t *words = a->lif.bits + at * a->lif.words;
             for (int64_t i = 0; i < a->columns * a->lif.words; i++)
                 for (uint32_t word = words[i]; word; word &= word - 1) {
                     int64_t c = i % a->lif.words * 32 + __builtin_ctz(word);
@@ -187,8 +185,10 @@ static void add_channel(const conv_args *a, const float *g, const int32_t *entry
         add_sites(g, pitch, entry, length, 3, sum, apart);
         return;
     }
-    for (int64_t i = 0; i < k * k; i++)
-        add_sites(g + (k - 1 - i / k) * pitch + (k - 1 - i % k) * WIDTH, pitch, entry, length, 1, sum + i * apart, apart);
+    for (int64_t i = 0; i < k * k; i++) {
+        const float *tap = g + (k - 1 - i / k) * pitch + (k - 1 - i % k) * WIDTH;
+        add_sites(tap, pitch, entry, length, 1, sum + i * apart, apart);
+    }
 }
 
 static void sample_weights(const conv_args *a, int64_t sample, float *g, float *sums) {
@@ -201,66 +201,6 @@ static void sample_weights(const conv_args *a, int64_t sample, float *g, float *
                 if (length[c])
                     add_channel(a, plane_of(a, g, tile, t), entry + c * room, length[c],
                                 sums + (tile * sum_rows(a) + c) * WIDTH);
-    }
-}
-
-/* Weights for the way back: [inputs / NR][tiles][kernel * kernel][WIDTH][NR]. */
-static float *turn_weights(const conv_args *a) {
-    if (!a->grad_input) return NULL;
-    int64_t panels = (a->lif.inputs + NR - 1) / NR, side = a->kernel * a->kernel, tiles = tiles_of(&a->lif);
-    float *turned = aligned_alloc(64, (size_t)(panels * tiles * side * WIDTH * NR) * 4), *out = turned;
-    for (int64_t p = 0; p < panels; p++)
-        for (int64_t tile = 0; tile < tiles; tile++)
-            for (int64_t tap = 0; tap < side; tap++)
-                for (int j = 0; j < WIDTH; j++, out += NR)
-                    for (int c = 0; c < NR; c++) {
-                        int64_t from = p * NR + c, to = tile * WIDTH + j;
-                        int live = from < a->lif.inputs && to < a->lif.features;
-                        out[c] = live ? a->lif.weight[(tap * a->lif.inputs + from) * a->lif.features + to] : 0.0f;
-                    }
-    return turned;
-}
-
-/* out[sites][NR]: `sites` neighbours of a row, the first of which meets the last tap at g. */
-static inline __attribute__((always_inline)) void input_sites(const conv_args *a, const float *g, const float *turned,
-                                                              int sites, float *out) {
-    int64_t k = a->kernel, plane = a->lif.steps * plane_sites(a) * WIDTH, pitch = plane_pitch(a) * WIDTH;
-    vf s[MR][NV];
-    UNROLL for (int i = 0; i < sites; i++) UNROLL for (int v = 0; v < NV; v++) s[i][v] = vset(0);
-    for (int64_t tile = 0; tile < tiles_of(&a->lif); tile++)
-        for (int64_t tap = 0; tap < k * k; tap++) {
-            const float *at = g + tile * plane + (k - 1 - tap / k) * pitch + (k - 1 - tap % k) * WIDTH;
-            for (int j = 0; j < WIDTH; j++, turned += NR)
-                UNROLL for (int i = 0; i < sites; i++) {
-                    vf x = vset(at[i * WIDTH + j]);
-                    UNROLL for (int v = 0; v < NV; v++) s[i][v] = vfma(x, vload(turned + v * VF), s[i][v]);
-                }
-        }
-    UNROLL for (int i = 0; i < sites; i++) UNROLL for (int v = 0; v < NV; v++) vstore(out + i * NR + v * VF, s[i][v]);
-}
-
-/* As many sites of a row as one register tile holds, or fewer. Returns how many. */
-static int64_t some_sites(const conv_args *a, const float *g, const float *turned, int64_t left, float *out) {
-    enum { HALF = MR / 2, FEW = MR / 4 };
-    if (left >= MR) return input_sites(a, g, turned, MR, out), MR;
-    if (left >= HALF) return input_sites(a, g, turned, HALF, out), HALF;
-    if (left >= FEW) return input_sites(a, g, turned, FEW, out), FEW;
-    return input_sites(a, g, turned, 1, out), 1;
-}
-
-static void sample_input(const conv_args *a, int64_t sample, float *g, const float *turned) {
-    int64_t inputs = a->lif.inputs, panel = tiles_of(&a->lif) * a->kernel * a->kernel * WIDTH * NR;
-    float block[MR * NR];
-    for (int64_t r = 0; r < a->lif.steps * a->rows; r++) {
-        int64_t t = r / a->rows, y = r % a->rows;
-        const float *at = plane_of(a, g, 0, t) + y * plane_pitch(a) * WIDTH;
-        float *out = a->grad_input + ((t * a->lif.batch + sample) * a->rows + y) * a->columns * inputs;
-        for (int64_t c = 0; c < inputs; c += NR)
-            for (int64_t x = 0, done; x < a->columns; x += done) {
-                done = some_sites(a, at + x * WIDTH, turned + c / NR * panel, a->columns - x, block);
-                for (int64_t i = 0; i < done; i++)
-                    memcpy(out + (x + i) * inputs + c, block + i * NR, (size_t)MIN(NR, inputs - c) * 4);
-            }
     }
 }
 
@@ -295,7 +235,8 @@ static void add_parts(const conv_args *a, int64_t parts, const float *sums) {
 }
 
 EXPORT void leanspike_conv_backward(const conv_args *a) {
-    int64_t tiles = tiles_of(&a->lif), size = tiles * sum_rows(a) * WIDTH, images = tiles * a->lif.steps * plane_sites(a);
+    int64_t tiles = tiles_of(&a->lif), size = tiles * sum_rows(a) * WIDTH;
+    int64_t images = tiles * a->lif.steps * plane_sites(a) + MR; /* the last register tile reads beyond the last site */
     int64_t parts = MIN(a->lif.batch, MAX(2, MIN(PARTS, PART_BYTES / (size * 4))));
     float *weights = pack_weights(a), *turned = turn_weights(a), *sums = calloc((size_t)(parts * size), 4);
 #pragma omp parallel for schedule(dynamic, 1) num_threads(a->lif.threads)
