@@ -35,10 +35,10 @@ FLAGS = [
 ]
 X86 = {
     "plain": [],
-    "avx2": ["-mavx2", "-mfma", "-mbmi2", "-mpopcnt"],
+    "avx2": ["-mavx2", "-mfma", "-mbmi", "-mbmi2", "-mpopcnt"],
     "avx512": [
         *("-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"),
-        *("-mfma", "-mbmi2", "-mpopcnt", "-mprefer-vector-width=512"),
+        *("-mfma", "-mbmi", "-mbmi2", "-mpopcnt", "-mprefer-vector-width=512"),
     ],
 }
 

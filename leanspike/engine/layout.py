@@ -111,7 +111,7 @@ def repeat_of(shape: tuple[int, ...]) -> int:
 
 
 def parameter(values: Array, shape: tuple[int, ...]) -> Array:
-    """A parameter array ``[S, 1 or C]`` as int32 ``[S, repeat]``: what elements of a value of ``shape`` take in turn."""
+    """A parameter array ``[S, 1 or C]`` as int32 ``[S, repeat]``: what a value's elements take in turn."""
     repeat = repeat_of(shape)
     each = np.broadcast_to(values, (len(values), shape[-1]))
     return aligned(np.tile(each, (1, -(-repeat // shape[-1])))[:, :repeat].astype(np.int32))

@@ -19,11 +19,25 @@ typedef struct {
     int64_t added, removed, fresh;
 } Listed;
 
+/* The place of the lowest bit; of no use, but defined, where there is none. */
+INLINE int lowest_bit(uint64_t word) {
+#if defined(__BMI__)
+    return (int)_tzcnt_u64(word);
+#else
+    return __builtin_ctzll(word | 1ull << 63);
+#endif
+}
+
 INLINE int64_t words_of(int64_t bits) { return (bits + 63) / 64; }
 
+/* Four are written whether or not there are as many: a branch for each would be guessed wrong too often. */
 INLINE int64_t list_word(uint64_t word, uint32_t first, uint32_t *list, int64_t count) {
-    for (; word; word &= word - 1) list[count++] = first + (uint32_t)__builtin_ctzll(word);
-    return count;
+    const int64_t end = count + __builtin_popcountll(word);
+    do {
+        UNROLL for (int j = 0; j < 4; j++, word &= word - 1) list[count + j] = first + (uint32_t)lowest_bit(word);
+        count += 4;
+    } while (count < end);
+    return end;
 }
 
 static int64_t list_bits(const uint64_t *words, int64_t bits, uint32_t *list) {

@@ -34,13 +34,64 @@
 #define LANES32 (VECTOR / 4)
 typedef int32_t v32 __attribute__((vector_size(VECTOR)));
 typedef int32_t v32_any __attribute__((vector_size(VECTOR), aligned(4), may_alias));
-typedef int16_t v16_half __attribute__((vector_size(VECTOR / 2)));
-typedef int16_t v16_half_any __attribute__((vector_size(VECTOR / 2), aligned(2), may_alias));
+typedef int16_t v16 __attribute__((vector_size(VECTOR)));
+typedef int16_t v16_any __attribute__((vector_size(VECTOR), aligned(2), may_alias));
 
 INLINE v32 load_32(const int32_t *p) { return *(const v32_any *)p; }
 INLINE void store_32(int32_t *p, v32 v) { *(v32_any *)p = v; }
-INLINE v32 load_16(const int16_t *p) { return __builtin_convertvector(*(const v16_half_any *)p, v32); }
-INLINE void store_16(int16_t *p, v32 v) { *(v16_half_any *)p = __builtin_convertvector(v, v16_half); }
+
+/* widen_W_A: one vector of A-bit sums from W-bit weights. Compilers make poor code of __builtin_convertvector here. */
+INLINE v16 widen_16_16(const int16_t *p) { return *(const v16_any *)p; }
+INLINE v32 widen_32_32(const int32_t *p) { return *(const v32_any *)p; }
+#if defined(__AVX512BW__)
+INLINE v16 widen_8_16(const int8_t *p) { return (v16)_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *)p)); }
+INLINE v32 widen_8_32(const int8_t *p) { return (v32)_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)); }
+INLINE v32 widen_16_32(const int16_t *p) { return (v32)_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)p)); }
+INLINE void store_16(int16_t *p, v32 v) { _mm256_storeu_si256((__m256i *)p, _mm512_cvtepi32_epi16((__m512i)v)); }
+#elif defined(__AVX2__)
+INLINE v16 widen_8_16(const int8_t *p) { return (v16)_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)p)); }
+INLINE v32 widen_8_32(const int8_t *p) { return (v32)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)); }
+INLINE v32 widen_16_32(const int16_t *p) { return (v32)_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)p)); }
+INLINE void store_16(int16_t *p, v32 v) {
+    const __m256i low = _mm256_srai_epi32(_mm256_slli_epi32((__m256i)v, 16), 16);
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi32(low, low), 0x08);
+    _mm_storeu_si128((__m128i *)p, _mm256_castsi256_si128(packed));
+}
+#elif defined(__SSE2__)
+INLINE v16 widen_8_16(const int8_t *p) {
+    const __m128i x = _mm_loadl_epi64((const __m128i *)p);
+    return (v16)_mm_srai_epi16(_mm_unpacklo_epi8(x, x), 8);
+}
+INLINE v32 widen_8_32(const int8_t *p) {
+    int32_t four;
+    memcpy(&four, p, 4);
+    const __m128i x = _mm_cvtsi32_si128(four), twice = _mm_unpacklo_epi8(x, x);
+    return (v32)_mm_srai_epi32(_mm_unpacklo_epi16(twice, twice), 24);
+}
+INLINE v32 widen_16_32(const int16_t *p) {
+    const __m128i x = _mm_loadl_epi64((const __m128i *)p);
+    return (v32)_mm_srai_epi32(_mm_unpacklo_epi16(x, x), 16);
+}
+INLINE void store_16(int16_t *p, v32 v) {
+    const __m128i low = _mm_srai_epi32(_mm_slli_epi32((__m128i)v, 16), 16);
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi32(low, low));
+}
+#else
+#define WIDEN(w, a)                                                                     \
+    INLINE v##a widen_##w##_##a(const int##w##_t *p) {                                  \
+        v##a wide;                                                                      \
+        for (int j = 0; j < VECTOR * 8 / a; j++) wide[j] = p[j];                        \
+        return wide;                                                                    \
+    }
+WIDEN(8, 16)
+WIDEN(8, 32)
+WIDEN(16, 32)
+#undef WIDEN
+INLINE void store_16(int16_t *p, v32 v) {
+    for (int j = 0; j < LANES32; j++) p[j] = (int16_t)v[j];
+}
+#endif
+INLINE v32 load_16(const int16_t *p) { return widen_16_32(p); }
 
 INLINE v32 least(v32 a, v32 b) {
 #if defined(__AVX512BW__)

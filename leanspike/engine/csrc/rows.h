@@ -4,15 +4,11 @@
 #define PAIR(name) JOIN(name, JOIN(JOIN(_, W_BITS), JOIN(_, A_BITS)))
 #define W JOIN(JOIN(int, W_BITS), _t)
 #define A JOIN(JOIN(int, A_BITS), _t)
-#define V PAIR(vector)
+#define V JOIN(v, A_BITS)
 #define LANES ((int)(VECTOR / sizeof(A)))
 #define AT_ONCE (ACCUMULATORS * LANES / GRANULE)
 
-typedef A V __attribute__((vector_size(VECTOR)));
 typedef A PAIR(any) __attribute__((vector_size(VECTOR), aligned(sizeof(A)), may_alias));
-typedef W PAIR(weights) __attribute__((vector_size(VECTOR / sizeof(A) * sizeof(W)), aligned(sizeof(W)), may_alias));
-
-INLINE V PAIR(widened)(const W *p) { return __builtin_convertvector(*(const PAIR(weights) *)p, V); }
 
 /* The sums of `granules` granules of columns stay in registers while every row is added. */
 INLINE void PAIR(tile)(const W *weight, int64_t columns, const A *start, A *sums, const Events *events, const int granules) {
@@ -24,16 +20,16 @@ INLINE void PAIR(tile)(const W *weight, int64_t columns, const A *start, A *sums
         for (int64_t e = 0; e < events->added_count; e++) {
             const W *row = weight + (int64_t)events->added[e] * columns;
             const A amount = (A)events->amounts[e];
-            UNROLL for (int j = 0; j < count; j++) kept[j] += PAIR(widened)(row + j * LANES) * amount;
+            UNROLL for (int j = 0; j < count; j++) kept[j] += PAIR(widen)(row + j * LANES) * amount;
         }
     } else {
         for (int64_t e = 0; e < events->added_count; e++) {
             const W *row = weight + (int64_t)events->added[e] * columns;
-            UNROLL for (int j = 0; j < count; j++) kept[j] += PAIR(widened)(row + j * LANES);
+            UNROLL for (int j = 0; j < count; j++) kept[j] += PAIR(widen)(row + j * LANES);
         }
         for (int64_t e = 0; e < events->removed_count; e++) {
             const W *row = weight + (int64_t)events->removed[e] * columns;
-            UNROLL for (int j = 0; j < count; j++) kept[j] -= PAIR(widened)(row + j * LANES);
+            UNROLL for (int j = 0; j < count; j++) kept[j] -= PAIR(widen)(row + j * LANES);
         }
     }
     UNROLL for (int j = 0; j < count; j++) *(PAIR(any) *)(sums + j * LANES) = kept[j];
@@ -66,7 +62,7 @@ INLINE void PAIR(run)(A *sums, const W *weight, int length, int clipped, A amoun
     int i = 0;
     for (; i < (clipped ? length - LANES + 1 : length); i += LANES) {
         PAIR(any) *at = (PAIR(any) *)(sums + i);
-        *at += PAIR(widened)(weight + i) * amount;
+        *at += PAIR(widen)(weight + i) * amount;
     }
     for (; i < length; i++) sums[i] = (A)(sums[i] + weight[i] * amount);
 }
