@@ -77,7 +77,7 @@ def trained(
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        print(f"  epoch {epoch + 1}/{epochs}  loss {float(loss):.3f}", flush=True)
+        print(f"  epoch {epoch + 1}/{epochs}  loss {loss.item():.3f}", flush=True)
     return model.eval()
 
 

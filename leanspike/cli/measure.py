@@ -127,4 +127,6 @@ def _words(key: str, value: Any) -> str:
         return f"{value[0]:.2%} to {value[1]:.2%}"
     if isinstance(value, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_words('', inner)}" for name, inner in value.items())
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -44,13 +44,13 @@ def run(args: argparse.Namespace) -> int:
     """Answer every sample as it comes."""
     import numpy as np
 
-    from leanspike import engine, ir
+    from leanspike import ir
+    from leanspike.engine import Engine
 
     program, origin = ir.load_with_origin(args.program)
-    names = origin.get("classes", [])
-    number = 0
+    engine, names, number = Engine(program), origin.get("classes", []), 0
     for raw in _streamed(program) if args.input == "-" else [_read(program, Path(args.input))]:
-        trace = engine.run(program, raw, np.arange(number, number + len(raw)))
+        trace = engine.run(raw, np.arange(number, number + len(raw)))
         for i, chosen in enumerate(trace.predictions.tolist()):
             answer = {"sample": number + i, "class": chosen, "name": names[chosen] if chosen < len(names) else None}
             print(json.dumps({**answer, "scores": trace.scores[i].tolist(), "steps": int(trace.steps[i])}), flush=True)
