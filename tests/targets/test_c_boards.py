@@ -137,6 +137,12 @@ def test_code_that_does_not_fit_beside_its_constants_is_refused(monkeypatch: pyt
         boards.measure_board(network(), "m4", samples(1))
 
 
+@pytest.mark.parametrize("title", ["start", "board_main", "stdint", "2", "classify", "host", "main"])
+def test_a_program_may_be_called_as_our_own_files_are(title: str) -> None:
+    program, raw = network(name=title), samples(2)
+    assert np.array_equal(boards.measure_board(program, "m4", raw).scores, ir.run(program, raw).scores)
+
+
 def test_unknown_board() -> None:
     with pytest.raises(TargetError, match=r"'m3' is no board; there are m4, m7, m55, rv32"):
         boards.measure_board(network(), "m3", samples(1))

@@ -176,7 +176,7 @@ def measure_board(
 
 def _build(program: Program, place: Board, compiler: str, folder: Path) -> tuple[Path, int]:
     """The image, and how much of its flash is the network's."""
-    artefact = base.emit("c", program, folder)
+    artefact = base.emit("c", program, folder / "network")
     layout = lay_out(program)
     texts = {
         "board_main.c": render_template("board_main.c.jinja", layout, window=STACK),
@@ -185,10 +185,11 @@ def _build(program: Program, place: Board, compiler: str, folder: Path) -> tuple
     }
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    sources: dict[str, tuple[str, ...]] = {artefact.files[1]: (), "board_main.c": _FREE, "start.c": _FREE}
+    sources = [artefact.folder / artefact.files[1], folder / "board_main.c", folder / "start.c"]
     objects = [folder / f"{number}.o" for number in range(len(sources))]
-    for (name, more), product in zip(sources.items(), objects, strict=True):
-        toolchain.compile_c(compiler, [*place.flags, *OPTIMISE, *more, "-c"], [folder / name], product)
+    flags = [*place.flags, *OPTIMISE, "-iquote", str(artefact.folder), "-c"]
+    for source, product in zip(sources, objects, strict=True):
+        toolchain.compile_c(compiler, [*flags, *(() if source is sources[0] else _FREE)], [source], product)
     image = folder / "image.elf"
     link = [*place.flags, "-nostartfiles", "-nostdlib", "-T", str(folder / "board.ld"), "-Wl,--no-warn-rwx-segments"]
     toolchain.compile_c(compiler, link, objects, image, ("-lc", "-lgcc"))

@@ -255,8 +255,7 @@ def readout(layout: Layout) -> list[Function]:
     time = kind in ("first_spike", "membrane_max")
     facts = {"meaning": meaning, "rule": rule, "x": x, "t": time}
     found = [Function("scores", facts, _call("read_out", x.expression, "t" if time else None, "s->scores"))]
-    # Scores of 32 bits never lie further apart than that.
-    if exit_ is not None and program.classes > 1 and exit_.margin < 1 << 32:
+    if exit_ is not None and program.classes > 1:
         mean = kind == "membrane_mean"
         facts = {"margin": exit_.margin, "earliest": exit_.earliest, "mean": mean, "classes": program.classes}
         found.append(Function("decided", {**facts, "prefix": layout.prefix}, ""))

@@ -62,8 +62,8 @@ def run_with(
     with tempfile.TemporaryDirectory(prefix="leanspike-c-") as folder:
         main, binary = Path(folder) / "main.c", Path(folder) / "main"
         main.write_text(harness(layout, record=record), encoding="utf-8")
-        include = f"-I{artefact.folder}"
-        toolchain.compile_c(compiler, [*flags, include], [main, artefact.folder / artefact.files[1]], binary)
+        include = ("-iquote", str(artefact.folder))
+        toolchain.compile_c(compiler, [*flags, *include], [main, artefact.folder / artefact.files[1]], binary)
         done = subprocess.run([binary], input=packed(program, raw, order), capture_output=True, check=False)
     if done.returncode:
         complaint = done.stderr.decode(errors="replace").strip().splitlines()

@@ -15,12 +15,20 @@ scores set shared shift spikes state steps sumpool track value weights
 """
 KINDS = frozenset(_WORDS.split())
 """First words of the identifiers that the emitter itself makes."""
+_HEADERS = """
+alloca assert complex ctype endian errno features fenv float inttypes iso646 limits locale malloc math memory newlib
+picolibc setjmp signal stdalign stdarg stdatomic stdbool stddef stdint stdio stdlib stdnoreturn string strings tgmath
+threads time uchar unistd wchar wctype
+"""
+HEADERS = frozenset(_HEADERS.split())
+"""Headers of C and its libraries: a file of that name beside the source would be taken for them."""
 
 
 def prefix(name: str) -> str:
     """The program's name as the start of identifiers and the name of the files: ``mnist-400`` gives ``mnist_400``."""
     word = re.sub(r"[^A-Za-z0-9_]", "_", name)
-    return word if word[0].isalpha() and word.split("_")[0] not in KINDS else f"net_{word.lstrip('_')}"
+    taken = word.split("_")[0] in KINDS or word.lower() in HEADERS
+    return word if word[0].isalpha() and not taken else f"net_{word.lstrip('_')}"
 
 
 def unique(names: Iterable[str]) -> dict[str, str]:
