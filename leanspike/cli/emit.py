@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leanspike.targets.base import Artefact
 
 
 def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -29,15 +33,30 @@ def run(args: argparse.Namespace) -> int:
     from leanspike import ir, targets
 
     artefact = targets.emit(args.target, ir.load(args.program), args.out)
+    facts = {**artefact.facts, **(_code(artefact) if args.target == "c" else {})}
     if args.json:
-        print(json.dumps({"target": args.target, "files": list(artefact.files), **artefact.facts}, indent=2))
+        print(json.dumps({"target": args.target, "files": list(artefact.files), **facts}, indent=2))
         return 0
     for name in artefact.files:
         print(f"{artefact.folder / name}  {(artefact.folder / name).stat().st_size:,} bytes")
-    for key, value in artefact.facts.items():
+    for key, value in facts.items():
         if key != "warnings":
-            told = f"{value:,}" if isinstance(value, int) else value
+            told = f"{value:,}" if isinstance(value, int) else "not measured" if value is None else value
             print(f"{key.replace('_', ' ')}: {told}")
-    for warning in artefact.facts.get("warnings", ()):
+    for warning in facts.get("warnings", ()):
         print(f"warning: {warning}")
     return 0
+
+
+def _code(artefact: Artefact) -> dict[str, Any]:
+    """What the code takes on a Cortex-M4, if its compiler is here."""
+    from dataclasses import asdict
+
+    from leanspike.core.errors import MissingTool
+    from leanspike.targets.c.footprint import footprint
+
+    try:
+        return asdict(footprint(artefact, "m4"))
+    except MissingTool as error:
+        warning = f"flash and stack on a board were not measured: {error.line()}"
+        return {"flash_bytes": None, "stack_bytes": None, "warnings": [warning]}

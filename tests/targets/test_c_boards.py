@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from leanspike import ir
+from leanspike import cli, ir
 from leanspike.core.errors import MissingTool, TargetError
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE, Ints
@@ -152,6 +153,26 @@ def test_a_missing_compiler_names_its_package(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("PATH", "")
     with pytest.raises(MissingTool, match="apt install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"):
         boards.measure_board(network(), "m4", samples(1))
+
+
+def test_emit_states_flash_and_stack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ir.save(network(), tmp_path / "net.lsp")
+    command = ["emit", str(tmp_path / "net.lsp"), "--target", "c", "--out", str(tmp_path / "out"), "--json"]
+    assert cli.main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    artefact = base.emit("c", network(), tmp_path)
+    assert dataclasses.asdict(footprint(artefact, "m4")).items() <= told.items()
+
+
+def test_emit_says_what_it_could_not_measure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ir.save(network(), tmp_path / "net.lsp")
+    monkeypatch.setenv("PATH", "")
+    assert cli.main(["emit", str(tmp_path / "net.lsp"), "--target", "c", "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "flash bytes: not measured" in told
+    assert "apt install gcc-arm-none-eabi" in told
 
 
 def test_every_board_is_cited() -> None:
