@@ -20,10 +20,10 @@ class LeanspikeError(Exception):
         super().__init__(self.line())
 
     def line(self) -> str:
-        """The error as one line: ``where: what; remedy``."""
+        """The error as one line: ``where: what; remedy``. Control characters of foreign files are escaped."""
         head = f"{self.where}: {self.what}" if self.where else self.what
-        line = f"{head}; {self.remedy}" if self.remedy else head
-        return " ".join(line.split())
+        line = " ".join((f"{head}; {self.remedy}" if self.remedy else head).split())
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 class ConfigError(LeanspikeError):

@@ -71,8 +71,8 @@ def reach(synapse: Synapse, program: Program) -> Ints:
 
 def _taps(synapse: Conv2d, source: int, result: int, kernel: int) -> Ints:
     """How many pairs of an output and a tap read each place along one axis."""
-    count = np.zeros(source, dtype=np.int64)
-    for tap in range(kernel):
-        place = np.arange(result) * synapse.stride + tap - synapse.padding
-        np.add.at(count, place[(place >= 0) & (place < source)], 1)
+    place = np.arange(source) + synapse.padding
+    first = np.maximum(0, -((kernel - 1 - place) // synapse.stride))
+    last = np.minimum(result - 1, place // synapse.stride)
+    count: Ints = np.maximum(0, last - first + 1)
     return count

@@ -12,6 +12,8 @@ from typing import ClassVar, Literal
 
 from leanspike.ir.inttype import IntType
 
+MOST_AXES = 8
+
 Shape = tuple[int, ...]
 Reset = Literal["subtract", "zero"]
 

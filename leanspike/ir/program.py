@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -115,12 +116,12 @@ class Program:
     readout: Readout
     arrays: Mapping[str, Array] = field(repr=False)
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Value]:
         """Every value by name, the input's first."""
         return {value.name: value for value in (self.input.result, *(op.result for op in self.operations))}
 
-    @property
+    @cached_property
     def state(self) -> dict[str, State]:
         """Every state by name."""
         return {state.name: state for state in self.states}

@@ -4,20 +4,29 @@
     v             : the union over the steps of sat(leak(v) + I + b), reset, from v = 0 on, until it grows no more
 
 A state whose interval still grows after ``MOST_ROUNDS`` steps takes its type's whole range: sound, and bounded work.
+Sums are taken in float64, exact below 2^53; what lies beyond ``_FAR`` counts as that far, so that nothing wraps and a
+program that leaves 32 bits is always seen to.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from leanspike.ir import intmath
-from leanspike.ir.inttype import Ints, IntType
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, parameters
+from leanspike.ir.inttype import MOST_BITS, Ints, IntType
+from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, Shape, SumPool, parameters
 from leanspike.ir.program import Program
 
 MOST_ROUNDS = 256
+_FAR = 1 << 40
+_WEIGHTS_AT_ONCE = 1 << 20
+
+
+_Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -84,39 +93,57 @@ def ranges(program: Program) -> Ranges:
 
 
 def _interval(operation: Operation, program: Program, live: dict[str, _Interval], found: Ranges) -> _Interval:
+    result = operation.result
     if isinstance(operation, Dense | Conv2d):
         return _product(operation, program, live[operation.source], found)
     if isinstance(operation, LIF | Integrate):
         return _neurons(operation, program, live[operation.source], found)
     if isinstance(operation, Add):
         a, b = live[operation.left], live[operation.right]
-        return _Interval(a.low + b.low, a.high + b.high)
-    x, shape = live[operation.source], operation.result.shape
+        return _near(a.low + b.low, a.high + b.high, result.shape)
+    x = live[operation.source]
     if isinstance(operation, Reshape):
-        return _Interval(x.low.reshape(shape), x.high.reshape(shape))
+        return _Interval(x.low.reshape(result.shape), x.high.reshape(result.shape))
     assert isinstance(operation, SumPool | MaxPool)
     area = operation.size**2 if isinstance(operation, SumPool) else 1
-    low, high = area * x.low.min((0, 1)), area * x.high.max((0, 1))
-    return _Interval(np.broadcast_to(low, shape), np.broadcast_to(high, shape))
+    return _near(area * x.low.min((0, 1)), area * x.high.max((0, 1)), result.shape)
 
 
 def _product(operation: Dense | Conv2d, program: Program, x: _Interval, found: Ranges) -> _Interval:
-    weight = program.array(operation.weight)
-    name, shape = operation.result.name, operation.result.shape
-    up, down = weight.clip(min=0), weight.clip(max=0)
-    if isinstance(operation, Dense):
-        low, high = x.low, x.high
-    else:
+    weight = program.arrays[operation.weight].values
+    low, high = x.low, x.high
+    if isinstance(operation, Conv2d):
         # A tap outside the image adds nothing, so its interval holds 0.
-        low, high = x.low.min((0, 1)), x.high.max((0, 1))
+        low, high = low.min((0, 1)), high.max((0, 1))
         if operation.padding:
             low, high = low.clip(max=0), high.clip(min=0)
         low, high = (np.tile(bound, weight.shape[0] * weight.shape[1]) for bound in (low, high))
-        up, down = (part.reshape(-1, weight.shape[3]) for part in (up, down))
-    least, most = low.clip(max=0), high.clip(min=0)
-    found.partials[name] = _Interval(least @ up + most @ down, most @ up + least @ down).range()
-    bottom, top = low @ up + high @ down, high @ up + low @ down
-    return _Interval(np.broadcast_to(bottom, shape), np.broadcast_to(top, shape))
+    lows, highs = np.stack([low, low.clip(max=0)]), np.stack([high, high.clip(min=0)])
+    (bottom, least), (top, most) = _sums(lows, highs, weight.reshape(-1, weight.shape[-1]))
+    found.partials[operation.result.name] = _near(least, most, least.shape).range()
+    return _near(bottom, top, operation.result.shape)
+
+
+def _sums(low: Ints, high: Ints, weight: npt.NDArray[np.integer]) -> tuple[_Floats, _Floats]:
+    """``[K, in]`` bounds of inputs to ``[K, out]`` bounds of sums: with middle m and half width h, ``m W -+ h |W|``."""
+    middle, half = (low + high) / 2, (high - low) / 2
+    centre, spread = np.zeros((2, len(low), weight.shape[1]))
+    for part in _parts(weight):
+        columns = weight[part].astype(np.float64)
+        centre += middle[:, part] @ columns
+        spread += half[:, part] @ np.abs(columns)
+    return centre - spread, centre + spread
+
+
+def _parts(weight: npt.NDArray[np.integer]) -> Iterator[slice]:
+    rows = max(1, _WEIGHTS_AT_ONCE // weight.shape[1])
+    return (slice(start, start + rows) for start in range(0, len(weight), rows))
+
+
+def _near(low: Ints | _Floats, high: Ints | _Floats, shape: Shape) -> _Interval:
+    """The interval cut to +-``_FAR``, of the value's shape."""
+    bounds = (np.broadcast_to(bound.clip(-_FAR, _FAR).astype(np.int64), shape) for bound in (low, high))
+    return _Interval(*bounds)
 
 
 def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: Ranges) -> _Interval:
@@ -141,10 +168,11 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
     else:
         if program.steps > MOST_ROUNDS:
             low, high = np.full_like(low, kind.lowest), np.full_like(high, kind.highest)
-            multiplier, bias = _row(operation, program, None)
+            multiplier = program.arrays[operation.leak].values.max(0).astype(np.int64)
+            least, most = _biases(operation, program)
             products = _union(products, low * multiplier, high * multiplier)
-            widest = intmath.leak(high, multiplier, operation.shift) + current.high + bias
-            sums = _union(sums, intmath.leak(low, multiplier, operation.shift) + current.low + bias, widest)
+            bottom = intmath.leak(low, multiplier, operation.shift) + current.low + least
+            sums = _union(sums, bottom, intmath.leak(high, multiplier, operation.shift) + current.high + most)
     found.states[operation.state] = Range(int(low.min()), int(high.max()))
     found.sums[name], found.products[name] = sums, products
     if isinstance(operation, LIF):
@@ -167,15 +195,21 @@ def _after_reset(operation: LIF, program: Program, t: int, low: Ints, high: Ints
     return np.where(fires, np.minimum(low, least), low), np.where(fires, np.maximum(threshold - 1, most), high)
 
 
-def _row(operation: LIF | Integrate, program: Program, t: int | None) -> tuple[Ints, Ints]:
-    """Multiplier and bias of step t; of all steps, ``[S, C]``, for None."""
+def _row(operation: LIF | Integrate, program: Program, t: int) -> tuple[Ints, Ints]:
+    """Multiplier and bias of step t."""
     bias = np.zeros(1, dtype=np.int64) if operation.bias is None else _parameter(program, operation.bias, t)
     return _parameter(program, operation.leak, t), bias
 
 
-def _parameter(program: Program, name: str, t: int | None) -> Ints:
-    values = program.array(name)
-    row: Ints = values if t is None else values[t if len(values) > 1 else 0]
+def _biases(operation: LIF | Integrate, program: Program) -> tuple[Ints, Ints]:
+    """The least and the largest bias of all steps, a channel."""
+    bias = np.zeros((1, 1), dtype=np.int64) if operation.bias is None else program.arrays[operation.bias].values
+    return bias.min(0).astype(np.int64), bias.max(0).astype(np.int64)
+
+
+def _parameter(program: Program, name: str, t: int) -> Ints:
+    values = program.arrays[name].values
+    row: Ints = values[t if len(values) > 1 else 0].astype(np.int64)
     return row
 
 
@@ -184,14 +218,18 @@ def _union(whole: Range, low: Ints, high: Ints) -> Range:
 
 
 def fitted(program: Program) -> Program:
-    """The program with every exact value (all but states and what neurons give) declared in its narrowest type."""
+    """The program with every exact value (all but states and what neurons give) declared in its narrowest type.
+
+    A value that no type holds takes the widest; the verifier refuses it.
+    """
     found = ranges(program)
 
     def fit(operation: Operation) -> Operation:
         if isinstance(operation, LIF | Integrate):
             return operation
         value = found.values[operation.result.name]
-        kind = IntType.holding(value.lowest, value.highest)
+        fits = value.bits <= MOST_BITS
+        kind = IntType.holding(value.lowest, value.highest) if fits else IntType(MOST_BITS, signed=True)
         return replace(operation, result=replace(operation.result, type=kind))
 
     return replace(program, operations=tuple(map(fit, program.operations)))

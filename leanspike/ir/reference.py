@@ -151,8 +151,8 @@ def row(program: Program, name: str | None, t: int) -> Ints:
     """The row of a parameter array for step t, ``[C]`` or ``[1]``; zero for None."""
     if name is None:
         return np.zeros(1, dtype=np.int64)
-    array = program.array(name)
-    found: Ints = array[t if len(array) > 1 else 0]
+    values = program.arrays[name].values
+    found: Ints = values[t if len(values) > 1 else 0].astype(np.int64)
     return found
 
 

@@ -7,6 +7,8 @@ from functools import singledispatch
 from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, Shape, SumPool
 from leanspike.ir.program import Program
 
+MOST_STRIDE = 65_535
+
 
 @singledispatch
 def _shape(operation: Operation, program: Program, shapes: list[Shape]) -> Shape:
@@ -36,8 +38,8 @@ def _(operation: Conv2d, program: Program, shapes: list[Shape]) -> Shape:
     if weight.ndim != 4 or len(shapes[0]) != 3 or shapes[0][2] != weight.shape[2]:
         found = f"{list(shapes[0])} and {list(weight.shape)}"
         raise ValueError(f"conv2d takes [H, W, C] and a weight [kh, kw, C, out], found {found}")
-    if operation.stride < 1 or not 0 <= operation.padding < min(weight.shape[:2]):
-        raise ValueError("conv2d needs a stride of 1 or more and a padding below the kernel's size")
+    if not 1 <= operation.stride <= MOST_STRIDE or not 0 <= operation.padding < min(weight.shape[:2]):
+        raise ValueError(f"conv2d needs a stride of 1 to {MOST_STRIDE} and a padding below the kernel's size")
     height, width = (
         (size + 2 * operation.padding - kernel) // operation.stride + 1
         for size, kernel in zip(shapes[0][:2], weight.shape[:2], strict=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from leanspike.ir.text import VERSION, declared, parse, render
 from leanspike.ir.verify import verify
 
 FORMAT = "leanspike-program"
-MOST_BYTES = 1 << 30
+MOST_BYTES = 1 << 28
 _MOST_HEADER = 1 << 22
 
 
@@ -90,9 +91,12 @@ def load_with_origin(path: Path) -> tuple[Program, dict[str, Any]]:
         ProgramError: missing, damaged, foreign, of another version, or not a sound program.
     """
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ProgramError("is larger than any program", where=path)
-        content = path.read_bytes()
+        found = path.stat()
+        if stat.S_ISREG(found.st_mode) and found.st_size <= MOST_BYTES:
+            content = path.read_bytes()
+        else:
+            what = f"is larger than any program, {MOST_BYTES >> 20} MiB" if found.st_size > MOST_BYTES else "is no file"
+            raise ProgramError(what, where=path, remedy="give a file written by leanspike lower")
     except OSError as error:
         raise ProgramError(f"cannot be read ({error.strerror})", where=path) from error
     try:
@@ -118,7 +122,10 @@ def unpack(content: bytes) -> tuple[Program, dict[str, Any]]:
     arrays = _arrays(content, wanted)
     if _file_digest(text, arrays, told) != metadata.get("sha256"):
         raise ProgramError("is damaged: its content does not have its SHA-256", remedy="lower the run again")
-    return verify(parse(text, arrays)), _origin(told)
+    program = verify(parse(text, arrays))
+    if render(program) != text:
+        raise ProgramError("is damaged: its text is not as leanspike writes it", remedy="lower the run again")
+    return program, _origin(told)
 
 
 def _metadata(content: bytes) -> dict[str, str]:
@@ -130,9 +137,14 @@ def _metadata(content: bytes) -> dict[str, str]:
     except (ValueError, RecursionError) as error:
         raise ProgramError("is damaged: its header cannot be read") from error
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+    if not isinstance(metadata, dict) or not all(map(_is_text, metadata.values())):
         raise ProgramError("is not a leanspike program")
     return metadata
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a string of whole characters: JSON can also name halves, which no UTF-8 has."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 
 
 def _arrays(content: bytes, wanted: Mapping[str, tuple[IntType, Shape]]) -> dict[str, Array]:

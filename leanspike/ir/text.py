@@ -7,30 +7,31 @@
     x: u5[64] = direct
     i1: i18[32] = dense x weight=w1
     state v1 i19[32]
-    s1: u1[32] = lif i1 state=v1 leak=m1 shift=8 threshold=t1 bias=b1 reset=subtract
-    readout count s2
+    s1: u1[32] = lif i1 state=v1 leak=m1 shift=8 threshold=t1 bias=b1
+    readout count s1
     array w1 i8[64x32]
 
-A state stands before the operation that uses it, arrays at the end; the values of arrays are not in the text.
+A state stands before the operation that uses it, arrays at the end; the values of arrays are not in the text. A
+setting that has its default is left out.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from leanspike.core.errors import ProgramError
 from leanspike.ir.encodings import ENCODINGS
 from leanspike.ir.inttype import IntType
-from leanspike.ir.ops import OPERATIONS, Operation, Shape, Value, sources, states
+from leanspike.ir.ops import MOST_AXES, OPERATIONS, Operation, Shape, Value, sources, states
 from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
 
 VERSION = 1
 MOST_CHARACTERS = 1 << 20
 _SOURCES = ("source", "left", "right")
-_TYPED = re.compile(r"([iu]\d{1,2})\[(\d{1,9}(?:x\d{1,9})*)\]")
+_TYPED = re.compile(rf"([iu][0-9]{{1,2}})\[([0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MOST_AXES - 1}}})\]")
 
 
 def render(program: Program) -> str:
@@ -70,13 +71,12 @@ def declared(text: str) -> dict[str, tuple[IntType, Shape]]:
     Raises:
         ProgramError: see :func:`parse`.
     """
-    found = {}
+    reader = _Reader()
     for number, line in enumerate(_lines(text), 1):
         if line.startswith("array "):
             with _At(number):
-                _, name, typed = line.split(" ")
-                found[name] = _parse_typed(typed)
-    return found
+                reader.read(line)
+    return reader.arrays
 
 
 def parse(text: str, arrays: Mapping[str, Array]) -> Program:
@@ -85,13 +85,12 @@ def parse(text: str, arrays: Mapping[str, Array]) -> Program:
     Raises:
         ProgramError: a line that is none; an array that is missing or of another type or shape.
     """
-    lines = _lines(text)
     reader = _Reader()
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_lines(text)[1:], 2):
         with _At(number):
             reader.read(line)
     program = reader.program(arrays)
-    for name, (kind, shape) in declared(text).items():
+    for name, (kind, shape) in reader.arrays.items():
         array = arrays.get(name)
         if array is None or array.type != kind or array.values.shape != shape:
             raise ProgramError(f"array {name} is missing or not {_typed(kind, shape)}", where="program text")
@@ -118,8 +117,13 @@ class _At:
         return
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (ValueError, TypeError, KeyError)):
+        if isinstance(error, ValueError):
             raise ProgramError(str(error)[:200], where=f"program text, line {self.number}") from error
+
+
+@dataclass(frozen=True)
+class _Levels:
+    levels: int
 
 
 class _Reader:
@@ -127,42 +131,48 @@ class _Reader:
         self.head: dict[str, Any] = {}
         self.states: list[State] = []
         self.operations: list[Operation] = []
+        self.arrays: dict[str, tuple[IntType, Shape]] = {}
 
     def read(self, line: str) -> None:
         first, _, rest = line.partition(" ")
         if first.endswith(":"):
             self._value(first[:-1], rest)
         elif first == "state":
-            name, typed = rest.split(" ")
+            (name, typed), _ = _words(rest, 2, "NAME TYPE[SHAPE]")
             kind, shape = _parse_typed(typed)
             self.states.append(State(name, shape, kind))
+        elif first == "array":
+            (name, typed), _ = _words(rest, 2, "NAME TYPE[SHAPE]")
+            if name in self.arrays:
+                raise ValueError(f"a second array {name[:40]}")
+            self.arrays[name] = _parse_typed(typed)
         elif first == "raw":
-            typed, levels = rest.split(" ")
+            (typed,), keyed = _words(rest, 1, "TYPE[SHAPE] levels=N")
             kind, shape = _parse_typed(typed)
-            self._once("raw", Value("raw", shape, kind))
-            self._once("levels", _integer(_keyed([levels])["levels"]))
+            self._once("raw", (Value("raw", shape, kind), _Levels(**_settled(_Levels, keyed)).levels))
         elif first == "readout":
-            kind_, source, *more = rest.split(" ")
-            keyed = {key: _integer(value) for key, value in _keyed(more).items()}
-            self._once("readout", Readout(kind_, source, Exit(**keyed) if keyed else None))  # type: ignore[arg-type]
+            (kind_, source), keyed = _words(rest, 2, "KIND VALUE, or with margin=N earliest=N")
+            exit_ = Exit(**_settled(Exit, keyed)) if keyed else None
+            self._once("readout", Readout(kind_, source, exit_))  # type: ignore[arg-type]
         elif first in ("name", "steps"):
             self._once(first, rest if first == "name" else _integer(rest))
-        elif first not in ("leanspike", "array"):
+        else:
             raise ValueError(f"{line[:60]!r} is no line of a program")
 
     def _value(self, name: str, rest: str) -> None:
-        typed, equals, *words = rest.split(" ")
-        if equals != "=" or not words:
-            raise ValueError(f"{rest[:60]!r} is no operation")
+        typed, _, operation = rest.partition(" = ")
         kind, shape = _parse_typed(typed)
         value = Value(name, shape, kind)
-        keyword, *more = words
-        plain, keyed = [word for word in more if "=" not in word], _keyed([word for word in more if "=" in word])
-        if keyword in ENCODINGS and not plain:
-            self._once("input", (value, ENCODINGS[keyword](**_converted(ENCODINGS[keyword], keyed))))
+        keyword, _, more = operation.partition(" ")
+        if keyword in ENCODINGS:
+            _, keyed = _words(more, 0, "an encoding with its settings")
+            encoding = ENCODINGS[keyword]
+            self._once("input", (value, encoding(**_settled(encoding, keyed))))
         elif keyword in OPERATIONS:
-            kind_of: type[Any] = OPERATIONS[keyword]
-            self.operations.append(kind_of(value, *plain, **_converted(kind_of, keyed)))
+            chosen: type[Any] = OPERATIONS[keyword]
+            read = [field.name for field in fields(chosen) if field.name in _SOURCES]
+            plain, keyed = _words(more, len(read), f"{keyword} of {' and '.join(read)} with its settings")
+            self.operations.append(chosen(value, *plain, **_settled(chosen, keyed)))
         else:
             raise ValueError(f"{keyword[:40]!r} is no operation; there are {', '.join((*ENCODINGS, *OPERATIONS))}")
 
@@ -172,12 +182,12 @@ class _Reader:
         self.head[key] = value
 
     def program(self, arrays: Mapping[str, Array]) -> Program:
-        missing = {"name", "steps", "raw", "levels", "input", "readout"} - self.head.keys()
+        missing = {"name", "steps", "raw", "input", "readout"} - self.head.keys()
         if missing:
             raise ProgramError(f"has no line for {', '.join(sorted(missing))}", where="program text")
         head = self.head
-        value, encoding = head["input"]
-        start = Input(value, head["raw"], head["levels"], encoding)
+        (value, encoding), (raw, levels) = head["input"], head["raw"]
+        start = Input(value, raw, levels, encoding)
         steps, operations = head["steps"], tuple(self.operations)
         return Program(head["name"], steps, start, tuple(self.states), operations, head["readout"], dict(arrays))
 
@@ -189,22 +199,32 @@ def _parse_typed(text: str) -> tuple[IntType, Shape]:
     return IntType.parse(found[1]), tuple(map(int, found[2].split("x")))
 
 
-def _keyed(words: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word in words:
+def _words(text: str, count: int, form: str) -> tuple[list[str], dict[str, str]]:
+    """``count`` plain words, and the settings ``a=b`` behind them."""
+    words = text.split(" ") if text else []
+    plain, keyed = words[:count], dict[str, str]()
+    if len(plain) < count or any("=" in word for word in plain):
+        raise ValueError(f"{text[:60]!r} is not {form}")
+    for word in words[count:]:
         key, equals, value = word.partition("=")
-        if not equals or key in found:
-            raise ValueError(f"{word[:40]!r} is no setting, or a second one")
-        found[key] = value
-    return found
+        if not equals or key in keyed:
+            raise ValueError(f"{word[:40]!r} is no setting, or a second one; the line's form is {form}")
+        keyed[key] = value
+    return plain, keyed
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"-?\d{1,10}", text):
+    if not re.fullmatch(r"-?[0-9]{1,10}", text):
         raise ValueError(f"{text[:20]!r} is no integer")
     return int(text)
 
 
-def _converted(kind: type[Any], keyed: Mapping[str, str]) -> dict[str, Any]:
-    whole = {field.name for field in fields(kind) if field.type == "int"}
-    return {key: _integer(value) if key in whole else value for key, value in keyed.items()}
+def _settled(kind: type[Any], keyed: Mapping[str, str]) -> dict[str, Any]:
+    """The settings of a record of this kind: all that have no default, and none that it does not know."""
+    known = {field.name: field for field in fields(kind) if field.name not in ("result", *_SOURCES)}
+    unknown = [key for key in keyed if key not in known]
+    missing = [name for name, field in known.items() if field.default is MISSING and name not in keyed]
+    if unknown or missing:
+        what = f"{unknown[0][:40]!r} is no setting" if unknown else f"no {', '.join(missing)}"
+        raise ValueError(f"{what}; settings are {', '.join(known) or 'none'}")
+    return {key: _integer(value) if known[key].type == "int" else value for key, value in keyed.items()}

@@ -13,19 +13,25 @@ from dataclasses import dataclass
 
 from leanspike.core.errors import ProgramError
 from leanspike.ir.encodings import Delta, Direct, Latency, Rate, Sequence
-from leanspike.ir.inttype import MOST_BITS, SPIKE
-from leanspike.ir.ops import LIF, Dense, Integrate, Operation, Shape, arrays, parameters, sources, states
+from leanspike.ir.inttype import MOST_BITS, SPIKE, Ints
+from leanspike.ir.ops import LIF, MOST_AXES, Dense, Integrate, Operation, Shape, arrays, parameters, sources, states
 from leanspike.ir.program import READOUTS, Program
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.shapes import result_shape
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,63}")
+NAME = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_.]{0,63}")
 TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 MOST_STEPS = 65_535
 MOST_ELEMENTS = 1 << 22
+MOST_TOGETHER = 1 << 25
+MOST_CHANNELS = 1 << 18
+MOST_CONSTANTS = 1 << 28
 MOST_OPERATIONS = 4_096
+MOST_STATES = 2 * MOST_OPERATIONS
 MOST_SHIFT = 30
 MOST_MULTIPLIER = 65_535
+MOST_MARGIN = (1 << 31) - 1
+_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -44,19 +50,24 @@ def verify(program: Program) -> Program:
     """The program, if it is sound.
 
     Raises:
-        ProgramError: with every violation and its remedy.
+        ProgramError: with every violation and its remedy; of very many, the first, and how many there are.
     """
     found = violations(program)
     if found:
-        raise ProgramError("; ".join(map(str, found)), where=f"program {program.name[:100]}")
+        told = [str(violation)[:400] for violation in found[:_SHOWN]]
+        told += [f"and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+        raise ProgramError("; ".join(told), where=f"program {program.name[:100]}")
     return program
 
 
 def violations(program: Program) -> list[Violation]:
-    """Every broken rule; those of widths only where the structure is sound."""
+    """Every broken rule; those of shapes only where names and sizes are sound, those of widths where shapes are.
+
+    Time and memory are bounded by the program's text and arrays, whatever it declares.
+    """
     structure = [*_limits(program), *_names(program)]
     if not structure:
-        structure = [*_input(program), *_shapes(program), *_neurons(program), *_readout(program)]
+        structure = [*_together(program), *_input(program), *_shapes(program), *_neurons(program), *_readout(program)]
     return structure or list(_widths(program))
 
 
@@ -68,11 +79,27 @@ def _limits(program: Program) -> Iterator[Violation]:
     shaped: list[tuple[str, Shape]] = [(value.name, value.shape) for value in program.values.values()]
     shaped += [(state.name, state.shape) for state in program.states] + [("raw", program.input.raw.shape)]
     for name, shape in shaped:
-        if not shape or min(shape) < 1 or math.prod(shape) > MOST_ELEMENTS:
-            yield Violation(name, f"shape {list(shape)}", f"every axis from 1 up, {MOST_ELEMENTS} elements at most")
+        if not 1 <= len(shape) <= MOST_AXES or min(shape) < 1 or math.prod(shape) > MOST_ELEMENTS:
+            remedy = f"1 to {MOST_AXES} axes, each from 1 up, {MOST_ELEMENTS} elements at most"
+            yield Violation(name, f"shape {list(shape[: MOST_AXES + 1])}", remedy)
+    if len(program.states) > MOST_STATES:
+        yield Violation("states", f"there are {len(program.states)}", f"take {MOST_STATES} at most")
     for name, array in program.arrays.items():
         if array.values.ndim == 0 or array.values.size == 0:
             yield Violation(name, f"array of shape {list(array.values.shape)}", "give it at least one element")
+
+
+def _together(program: Program) -> Iterator[Violation]:
+    """Sums over the whole program, which bound the work of the analysis."""
+    neurons = [op for op in program.operations if isinstance(op, LIF | Integrate)]
+    constants = sum(program.arrays[name].values.size for op in program.operations for name in arrays(op))
+    for what, found, most in (
+        ("elements of all values", sum(math.prod(value.shape) for value in program.values.values()), MOST_TOGETHER),
+        ("channels of all neurons", sum(op.result.shape[-1] for op in neurons), MOST_CHANNELS),
+        ("constants that operations read", constants, MOST_CONSTANTS),
+    ):
+        if found > most:
+            yield Violation("operations", f"{found} {what}", f"{most} at most: take a smaller network")
 
 
 def _names(program: Program) -> Iterator[Violation]:
@@ -82,7 +109,7 @@ def _names(program: Program) -> Iterator[Violation]:
     every = [program.input.result.name, *(op.result.name for op in program.operations), *program.arrays]
     every += [state.name for state in program.states]
     for name in sorted({name for name in every if not NAME.fullmatch(name)}):
-        yield Violation(name[:40], "is no name", "letters, digits, _ and ., 64 at most, no digit first")
+        yield Violation(name[:40], "is no name", "letters, digits, _ and ., 64 at most, no digit and no __ first")
     for name in sorted(_twice(every)):
         yield Violation(name, "is defined more than once", "give every value, state and array its own name")
     ready, written = {program.input.result.name}, set[str]()
@@ -137,11 +164,13 @@ def _input(program: Program) -> Iterator[Violation]:
     if isinstance(encoding, Rate | Latency):
         table = program.arrays[encoding.table].values
         if raw.type.signed or table.shape != (raw.type.highest + 1,) or int(table.min()) < 0:
-            yield Violation(
-                "input", f"a table of shape {list(table.shape)}", "one entry >= 0 a level of the unsigned raw"
-            )
-        if isinstance(encoding, Rate) and int(table.max()) > 65_535:
+            what = f"a table of shape {list(table.shape)}"
+            yield Violation("input", what, "one entry >= 0 a level of the unsigned raw")
+    if isinstance(encoding, Rate):
+        if int(table.max()) > 65_535:
             yield Violation("input", f"rate threshold {table.max()}", "16-bit thresholds, 0 to 65535")
+        if not 0 <= encoding.seed < 1 << 32:
+            yield Violation("input", f"seed {encoding.seed}", "0 to 4294967295")
     if result.type != kind or result.shape != shape:
         wanted = f"{kind}{list(shape)}"
         yield Violation("input", f"gives {result.type}{list(result.shape)}, the encoding {wanted}", f"declare {wanted}")
@@ -195,10 +224,8 @@ def _neuron(op: LIF | Integrate, program: Program) -> Iterator[Violation]:
 def _firing(op: LIF, program: Program) -> Iterator[Violation]:
     where, threshold = op.result.name, program.arrays[op.threshold].values
     if int(threshold.min()) < 1 or int(threshold.max()) > program.state[op.state].type.highest:
-        highest = program.state[op.state].type.highest
-        yield Violation(
-            where, f"thresholds {threshold.min()} to {threshold.max()}", f"1 to {highest}, what v can reach"
-        )
+        what = f"thresholds {threshold.min()} to {threshold.max()}"
+        yield Violation(where, what, f"1 to {program.state[op.state].type.highest}, what v can reach")
     if op.reset not in ("subtract", "zero"):
         yield Violation(where, f"reset {op.reset!r}", "subtract or zero")
     if op.reset_by is not None:
@@ -211,9 +238,8 @@ def _firing(op: LIF, program: Program) -> Iterator[Violation]:
     elif op.hold is not None:
         hold = program.state[op.hold]
         if hold.shape != op.result.shape or hold.type.signed or hold.type.highest < op.refractory:
-            yield Violation(
-                where, f"counter {hold.type}{list(hold.shape)}", f"unsigned, up to {op.refractory}, same shape"
-            )
+            what = f"counter {hold.type}{list(hold.shape)}"
+            yield Violation(where, what, f"unsigned, up to {op.refractory}, same shape")
 
 
 def _readout(program: Program) -> Iterator[Violation]:
@@ -225,10 +251,9 @@ def _readout(program: Program) -> Iterator[Violation]:
     wanted = Integrate if kind.startswith("membrane") else LIF
     if not isinstance(giver, wanted) or len(source.shape) != 1:
         yield Violation("readout", f"{kind} of {source.name}", f"reads [classes] of {wanted.__name__} neurons")
-    if exit_ is not None and (exit_.margin < 1 or not 1 <= exit_.earliest <= program.steps):
-        yield Violation(
-            "readout", "early exit out of range", f"a margin of 1 or more, earliest step 1 to {program.steps}"
-        )
+    if exit_ is not None and not (1 <= exit_.margin <= MOST_MARGIN and 1 <= exit_.earliest <= program.steps):
+        remedy = f"a margin of 1 to {MOST_MARGIN}, earliest step 1 to {program.steps}"
+        yield Violation("readout", f"early exit by {exit_.margin} from step {exit_.earliest}", remedy)
 
 
 def _widths(program: Program) -> Iterator[Violation]:
@@ -236,7 +261,7 @@ def _widths(program: Program) -> Iterator[Violation]:
     for op in program.operations:
         if isinstance(op, LIF) and op.reset_by is not None:
             kind = program.state[op.state].type
-            least = int((program.array(op.threshold) - program.array(op.reset_by)).min())
+            least = _least_difference(program.array(op.threshold), program.array(op.reset_by))
             if least < kind.lowest:
                 yield Violation(op.result.name, f"a reset leaves {least}, which {kind} does not hold", "a wider state")
         yield from _width(op, found.values[op.result.name], found.partials.get(op.result.name))
@@ -251,11 +276,22 @@ def _widths(program: Program) -> Iterator[Violation]:
             yield Violation("readout", f"the sum of {program.steps} potentials exceeds 32 bits", "a narrower state")
 
 
+def _least_difference(a: Ints, b: Ints) -> int:
+    """The minimum of ``a - b``, without the rows and columns that only broadcasting would make."""
+    for axis in (0, 1):
+        if 1 in (a.shape[axis], b.shape[axis]):
+            a, b = a.min(axis, keepdims=True), b.max(axis, keepdims=True)
+    return int((a - b).min())
+
+
 def _width(op: Operation, value: Range, partial: Range | None) -> Iterator[Violation]:
     kind = op.result.type
     if not isinstance(op, LIF | Integrate) and not kind.holds(value.lowest, value.highest):
         what = f"gives {value.lowest} to {value.highest}, which {kind} does not hold"
-        yield Violation(op.result.name, what, f"declare {value.bits} bits with sign")
+        remedy = (
+            f"declare {value.bits} bits with sign" if value.bits <= MOST_BITS else "fewer bits in weights or inputs"
+        )
+        yield Violation(op.result.name, what, remedy)
     if partial is not None and partial.bits > MOST_BITS:
         kind_of = "inputs" if isinstance(op, Dense) else "taps"
         yield Violation(op.result.name, f"a sum over some {kind_of} takes {partial.bits} bits", "fewer bits in weights")
