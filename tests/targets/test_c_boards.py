@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 from leanspike import cli, ir
 from leanspike.core.errors import MissingTool, TargetError
@@ -19,6 +20,7 @@ from leanspike.ir.ranges import fitted, narrowed
 from leanspike.targets import base
 from leanspike.targets.c import boards, toolchain
 from leanspike.targets.c.footprint import footprint
+from leanspike.targets.conformance import COUNT, Case, cases
 
 EVERY = ("m4", "m7", "m55", "rv32")
 
@@ -90,6 +92,21 @@ def test_decides_as_the_program_and_takes_what_was_stated(name: str, rate: bool,
     # Memset is linked from the C library, and RISC-V's linker shortens calls.
     assert abs(found.flash_bytes - stated.flash_bytes) <= 256
     assert found.stack_bytes <= stated.stack_bytes <= found.stack_bytes + 48
+
+
+@pytest.mark.parametrize("name", ["m4", "m55", "rv32"])
+def test_random_programs_decide_as_the_program(name: str) -> None:
+    """Every operation and encoding on 32-bit processors, on a twentieth of the programs of the normal run."""
+
+    @settings(max_examples=max(3, COUNT // 20), deadline=None, derandomize=True, suppress_health_check=[*HealthCheck])
+    @given(case=cases())
+    def agrees(case: Case) -> None:
+        found = boards.measure_board(case.program, name, case.raw, case.numbers)
+        expected = ir.run(case.program, case.raw, case.numbers)
+        assert np.array_equal(found.predictions, expected.predictions)
+        assert np.array_equal(found.scores, expected.scores)
+
+    agrees()
 
 
 def test_one_thousand_samples_on_a_cortex_m4() -> None:
