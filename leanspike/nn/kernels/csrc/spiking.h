@@ -42,9 +42,13 @@ static chunk open_chunk(const lif_args *a, int64_t first, int64_t samples) {
     return c;
 }
 
+/* What the lists were made from is not needed beside them. */
+static void release(uint32_t **bits) {
+    free(*bits);
+    *bits = NULL;
+}
+
 static void close_chunk(chunk *c) {
-    free(c->bits);
-    free(c->turned);
     free_lists(&c->by_row);
     free_lists(&c->by_column);
 }
@@ -145,6 +149,7 @@ static void tile_forward(const chunk *c, int64_t tile) {
 static void chunk_forward(chunk *c, team t) {
     copy_bits(c, t);
     make_lists(&c->by_row, c->bits, c->rows, blocks_of(c->a->inputs), t);
+    if (leads(t)) release(&c->bits);
     for (int64_t tile; (tile = take(&c->next)) < tiles_of(c->a);) tile_forward(c, tile);
 }
 

@@ -151,7 +151,9 @@ static void chunk_backward(chunk *c, float *partial, team t) {
     meet(t);
     turn_bits(c->bits, c->rows, a->inputs, c->turned, t);
     meet(t);
+    if (leads(t)) release(&c->bits);
     make_lists(&c->by_column, c->turned, a->inputs, blocks_of(c->rows), t);
+    if (leads(t)) release(&c->turned);
     for (int64_t tile; (tile = take(&c->next)) < tiles_of(a);) tile_backward(c, tile, partial);
 }
 
