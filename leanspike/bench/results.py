@@ -18,6 +18,10 @@ from leanspike.bench.tables import MEMORY_PROMISES, PEERS, Promise, Table, ours_
 
 FIRST_LOSS = 1e-4
 LATER_LOSS = 1e-2
+RECORDED = (
+    *("torch", "numpy", "snntorch", "spikingjelly", "norse", "sinabs", "spyx", "jaxpike", "jax", "jaxlib"),
+    *("onnxruntime", "ai-edge-litert"),
+)
 
 
 @dataclass
@@ -135,7 +139,7 @@ def table_record(table: Table, rows: list[Row], density: list[float]) -> dict[st
 def surroundings(threads: int) -> dict[str, Any]:
     """Machine, versions and settings."""
     versions = {"leanspike": leanspike.__version__, "python": platform.python_version()}
-    for name in ("torch", "numpy", "snntorch", "spikingjelly", "norse", "sinabs", "spyx", "jaxpike", "jax", "jaxlib"):
+    for name in RECORDED:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

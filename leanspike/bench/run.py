@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from leanspike.bench import memory, plots
+from leanspike.bench import inference, memory, plots
 from leanspike.bench.candidates import REFERENCE, Candidate
 from leanspike.bench.page import page, section
 from leanspike.bench.results import Row, agreement, surroundings, table_record
@@ -51,7 +51,7 @@ def _check(settings: Settings) -> None:
         raise ConfigError(f"{settings.rounds} rounds measure nothing", where="--rounds", remedy="give 1 or more")
     if settings.threads < 1:
         raise ConfigError(f"{settings.threads} threads cannot work", where="--threads", remedy="give 1 or more")
-    names = [table.name for table in TABLES]
+    names = [*(table.name for table in TABLES), *(setting.name for setting in inference.SETTINGS)]
     for asked in settings.only:
         if asked not in GROUPS and asked not in names:
             remedy = f"choose from {', '.join(GROUPS)} or {', '.join(names)}"
@@ -69,6 +69,13 @@ def _records(settings: Settings, say: Say) -> Iterable[dict[str, Any]]:
     if wanted("memory"):
         for allocator, steps in MEMORY_STEPS.items():
             yield memory.table(allocator, (3, 6) if settings.quick else steps, settings, say)
+    for setting in inference.SETTINGS:
+        if wanted("inference", setting.name):
+            say(f"{setting.name}: {setting.title}")
+            with Worker(setting.threads) as worker:
+                yield worker.ask(
+                    "call", "leanspike.bench.inference", "measure", setting.name, settings.rounds, settings.quick
+                )
     if wanted("kernels"):
         say("kernels")
         with Worker(settings.threads) as worker:

@@ -137,7 +137,7 @@ TABLES: tuple[Table, ...] = (
 MEMORY_STEPS: dict[str, tuple[int, ...]] = {"as it is": (5, 10, 25, 50, 100), "giving back": (25, 100)}
 MEMORY_PROMISES = {25: 4.0, 100: 10.0}
 MEMORY_CANDIDATES = (OURS, RECOMPUTE, *(c for c in CANDIDATES if c.family != "ours" and c.mode != "unrolled"))
-GROUPS = (*dict.fromkeys(table.group for table in TABLES), "memory", "kernels")
+GROUPS = (*dict.fromkeys(table.group for table in TABLES), "memory", "inference", "kernels")
 
 
 def ours_name(table: Table) -> str:

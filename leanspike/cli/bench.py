@@ -21,15 +21,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command."""
     parser = commands.add_parser(
         "bench",
-        help="training speed and memory side by side with the installed peers",
-        description="Training steps, an epoch, rate coding, peak memory and kernels beside the installed peers.",
+        help="training and inference side by side with the installed peers",
+        description="Training steps, an epoch, rate coding, memory, inference and kernels beside the installed peers.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--only",
         metavar="TABLE[,TABLE]",
-        help="mlp, direct, dense, epoch, coding, convnet, sequence, memory, kernels, or one table such as mlp-9-T25",
+        help="mlp, direct, dense, epoch, coding, convnet, sequence, memory, inference, kernels, or a table: mlp-9-T25",
     )
     parser.add_argument("--rounds", type=int, default=12, help="turns of every candidate (default 12)")
     parser.add_argument("--threads", type=int, default=2, help="threads and cores of every candidate (default 2)")

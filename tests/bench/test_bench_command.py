@@ -61,3 +61,16 @@ def test_bad_input_is_one_line_and_exit_2(words: list[str], told: str, capsys: p
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
     assert told in said[0]
+
+
+def test_quick_inference_agrees_and_names_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUICK, "--only", "inference-rate-B1,inference-direct-B256", "--json"]) == 0
+    tables = json.loads(capsys.readouterr().out)["tables"]
+    assert [table["name"] for table in tables] == ["inference-rate-B1", "inference-direct-B256"]
+    for table in tables:
+        rows = {row["candidate"]: row for row in table["rows"]}
+        assert rows["leanspike engine"]["agreement"].startswith("same")
+        assert rows["leanspike engine"]["ratio_to_ours"] == 1
+        for name, row in rows.items():
+            assert (row["median"] is None) == (row["reason"] is not None), name
+            assert not row["agreement"].startswith("DIFFERS"), name
