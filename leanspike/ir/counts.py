@@ -39,7 +39,7 @@ def synaptic_operations(
         used = np.arange(program.steps)[:, None] < trace(program, len(part), live, states).steps
         for op in synapses(program):
             name, x = op.result.name, live[op.source]
-            done = (x != 0).reshape(*x.shape[:2], -1) @ reaches[name].reshape(-1)
+            done = (x != 0).reshape(*x.shape[:2], reaches[name].size) @ reaches[name].reshape(-1)
             parts[name].append(done[0] if op.source in constant else (done * used).sum(0))
     return {name: np.concatenate(counts) for name, counts in parts.items()}
 

@@ -86,8 +86,8 @@ def trace(program: Program, batch: int, live: Live, states: Live) -> Trace:
         steps += going
         going = going & ~scores.decided(t)
     used = np.arange(program.steps)[:, None] < steps
-    fired = {op.result.name: live[op.result.name].reshape(program.steps, batch, -1).sum(2) for op in program.spiking}
-    counts = {name: (spikes * used).sum(0) for name, spikes in fired.items()}
+    fired = {op.result.name: live[op.result.name] for op in program.spiking}
+    counts = {name: (spikes.sum(tuple(range(2, spikes.ndim))) * used).sum(0) for name, spikes in fired.items()}
     last = {name: state[steps - 1, np.arange(batch)] for name, state in states.items()}
     return Trace(scores.values.argmax(1), scores.values, steps, counts, last)
 
@@ -125,7 +125,7 @@ def _taps(x: npt.NDArray[np.floating], operation: Conv2d, kernel: tuple[int, ...
     pad, stride = operation.padding, operation.stride
     padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
     cut = sliding_window_view(padded, kernel[:2], axis=(1, 2))[:, ::stride, ::stride]
-    return np.moveaxis(cut, 3, 5).reshape(*cut.shape[:3], -1)
+    return np.moveaxis(cut, 3, 5).reshape(*cut.shape[:3], math.prod(kernel[:3]))
 
 
 def _neurons(operation: LIF | Integrate, program: Program, current: Ints, states: Live) -> Ints:

@@ -64,7 +64,7 @@ def run(
         steps += going
         for name in counts:
             fired = _where(going, values[name], np.zeros_like(values[name]))
-            counts[name] += fired.reshape(batch, -1).sum(1)
+            counts[name] += fired.sum(tuple(range(1, fired.ndim)))
             if record:
                 spikes[name].append(fired)
         if record:

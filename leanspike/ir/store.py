@@ -64,7 +64,17 @@ def pack(program: Program, origin: Mapping[str, Any] | None = None) -> bytes:
     digest = _file_digest(text, program.arrays, told)
     metadata = {"format": FORMAT, "version": str(VERSION), "text": text, "origin": told, "sha256": digest}
     arrays = {name: np.ascontiguousarray(program.arrays[name].values) for name in sorted(program.arrays)}
-    return safetensors.numpy.save(arrays, metadata)
+    return _ordered(safetensors.numpy.save(arrays, metadata))
+
+
+def _ordered(content: bytes) -> bytes:
+    """The same file with its metadata in order: safetensors writes them in another order every time."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    told = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    told += b" " * (-len(told) % 8)
+    return len(told).to_bytes(8, "little") + told + content[end:]
 
 
 def save(program: Program, path: Path, origin: Mapping[str, Any] | None = None) -> None:

@@ -94,6 +94,8 @@ def parse(text: str, arrays: Mapping[str, Array]) -> Program:
         array = arrays.get(name)
         if array is None or array.type != kind or array.values.shape != shape:
             raise ProgramError(f"array {name} is missing or not {_typed(kind, shape)}", where="program text")
+    for name in sorted(arrays.keys() - reader.arrays.keys()):
+        raise ProgramError(f"has no line for the array {name}", where="program text")
     return program
 
 
