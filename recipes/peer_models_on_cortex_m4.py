@@ -92,7 +92,7 @@ def taken_to_the_board(name: str, samples: int, training: int, epochs: int, boar
     trained(model, forward, x, torch.from_numpy(mnist.y_train[:training]), epochs)
     network = take_over(model, input_shape=(784,))
     steps = x[:64].unsqueeze(0).expand(STEPS, 64, 784)
-    for layer in verify_import(model, network, steps):
+    for layer in verify_import(model, network, steps, run=lambda constant: forward(model, constant[0])):
         print(f"  imported: {layer}")
     lowered = lower(network, Encoded(EncoderConfig(), (784,), STEPS), name=f"{name}-784-{HIDDEN}-10-t{STEPS}")
     program, test = lowered.program, mnist.test()
