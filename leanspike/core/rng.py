@@ -52,7 +52,7 @@ def draws16(keys: U32, count: int) -> npt.NDArray[np.uint16]:
     pairs = np.arange((count + 1) // 2, dtype=np.uint32) * np.uint32(GOLDEN)
     words = mix(keys[..., None] + pairs)
     halves = np.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=-1).astype(np.uint16)
-    return halves.reshape(*keys.shape, -1)[..., :count]
+    return halves.reshape(*keys.shape, 2 * len(pairs))[..., :count]
 
 
 def derive(seed: int, *labels: int) -> int:

@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -97,7 +98,7 @@ def encode(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[
 
 
 def _rate(thresholds: Ints, numbers: npt.NDArray[np.integer], seed: int, steps: int) -> Ints:
-    flat: Ints = thresholds.reshape(len(thresholds), -1)
+    flat: Ints = thresholds.reshape(len(thresholds), math.prod(thresholds.shape[1:]))
     keys = rng.key(seed, numbers, np.arange(steps))
     spikes: Ints = np.empty((steps, *flat.shape), dtype=np.int64)
     for t in range(steps):
