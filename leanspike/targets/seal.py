@@ -36,6 +36,15 @@ def close(content: bytes) -> bytes:
     return content[:start] + hashlib.sha256(content).hexdigest().encode() + content[end:]
 
 
+def is_whole(content: bytes) -> bool | None:
+    """Whether sealed bytes are what was written; None where they hold no seal, or several."""
+    found = list(_SEAL.finditer(content))
+    if len(found) != 1:
+        return None
+    start, end = found[0].span(4)
+    return hashlib.sha256(content[:start] + _OPEN + content[end:]).hexdigest().encode() == found[0][4]
+
+
 def read(path: Path, form: str, program: Program) -> bytes:
     """The bytes of a file that was made from this program and is whole.
 
@@ -51,11 +60,10 @@ def read(path: Path, form: str, program: Program) -> bytes:
     found = list(_SEAL.finditer(content))
     if len(found) != 1 or found[0][1].decode() != form:
         raise TargetError(f"is no {form} model of leanspike, or was cut short", where=path, remedy=remedy)
-    start, end = found[0].span(4)
     if int(found[0][2]) != VERSION:
         what = f"is of version {found[0][2].decode()}, this leanspike reads {VERSION}"
         raise TargetError(what, where=path, remedy=remedy)
-    if hashlib.sha256(content[:start] + _OPEN + content[end:]).hexdigest().encode() != found[0][4]:
+    if not is_whole(content):
         raise TargetError("is damaged: its content does not have its SHA-256", where=path, remedy=remedy)
     if found[0][3].decode() != content_hash(program):
         raise TargetError(f"was made from another program than {program.name}", where=path, remedy=remedy)

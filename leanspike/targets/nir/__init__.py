@@ -40,7 +40,7 @@ def emit(program: Program, folder: Path) -> Artefact:
         OutputError: the folder cannot be written. MissingTool: nir is not installed.
     """
     graph = graph_of(program)
-    held, name = content(graph), f"{program.name}.nir"
+    held, name = content(program, graph), f"{program.name}.nir"
     write_bytes(folder / name, held)
     facts = {"bytes": len(held), "nodes": len(graph.nodes), "dt": DT, "warnings": warnings(program)}
     return Artefact("nir", program, folder, (name,), facts)

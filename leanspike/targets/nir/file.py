@@ -6,7 +6,9 @@
                leanspike/program       the bytes of its .lsp file, with their hash
     nodes      metadata/leanspike      the operation, as it stands in the text
 
-Whoever edits a parameter of the graph, or the text, leaves it at odds with the program; reading says so.
+Whoever edits a parameter of the graph, or the text, leaves it at odds with the program; reading says so. A seal stands
+behind the end of the HDF5 file, where readers do not look and tools that write the graph anew leave it out: bytes that
+are not what was written are refused before the HDF5 library sees them, which some damage leads into an endless loop.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy as np
 
 from leanspike.core.errors import MissingTool, ProgramError, TargetError
 from leanspike.ir import Program, render, store
+from leanspike.targets import seal
 from leanspike.targets.nir.graph import DT, physical
 from leanspike.targets.nir.limits import refusals
 
@@ -49,11 +52,11 @@ def graph_of(program: Program) -> Any:
     return graph
 
 
-def content(graph: Any) -> bytes:
-    """The bytes of a graph's file."""
+def content(program: Program, graph: Any) -> bytes:
+    """The sealed bytes of a graph's file."""
     buffer = io.BytesIO()
     package().write(buffer, graph)
-    return buffer.getvalue()
+    return seal.close(buffer.getvalue() + seal.open_seal("nir", program).encode())
 
 
 def read(path: Path) -> Any:
@@ -69,6 +72,8 @@ def read(path: Path) -> Any:
         held = path.read_bytes()
     except OSError as error:
         raise TargetError(f"cannot be read ({error.strerror})", where=path) from error
+    if seal.is_whole(held) is False:
+        raise TargetError("is damaged: its content does not have its SHA-256", where=path, remedy="emit it anew")
     try:
         _refuse_large(held)
         graph = nir.read(io.BytesIO(held))
