@@ -18,6 +18,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+SHARED = Path(__file__).parent / "csrc"
 LEVELS = ("plain", "avx2", "avx512")
 LIBRARIES: dict[str, tuple[str, list[str], str]] = {
     "nn/kernels": ("kernels", ["-fopenmp"], "training takes the pure torch path (slower)"),
@@ -60,7 +61,7 @@ def build(library: str, sources: Path, package: Path) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     built = []
     for level, flags in X86.items() if x86 else [("plain", [])]:
-        command = [*compiler.split(), *FLAGS, *_known(own), *flags]
+        command = [*compiler.split(), *FLAGS, *_known(own), *flags, f"-I{SHARED}"]
         failure = _compile(command, sources / library / "csrc" / f"{name}.c", folder / f"{name}_{level}.so")
         if failure:
             return f"leanspike: {name} did not compile, so {instead} ({failure})"
