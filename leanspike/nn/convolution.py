@@ -3,10 +3,10 @@
     I[y, x, :]       = bias + sum of weight[ky, kx, c, :] over the active inputs c at (y + ky - p, x + kx - p)
     pooled[y, x, :]  = OR of the spikes of the window, the gradient going to its first maximum
     dW[ky, kx, c, :] = sum of dI[y + p - ky, x + p - kx, :] over the active inputs c at (y, x)
-    ds[y, x, c]      = sum of <weight[ky, kx, c, :], dI[y + p - ky, x + p - kx, :]> over the taps   (dense)
+    ds[y, x, c]      = sum of <weight[ky, kx, c, :], dI[y + p - ky, x + p - kx, :]> over the taps
 
 Steps and samples are left out above; p is the padding. Images stand channels last, as their words do. Backward keeps
-the packed input, and the potentials where gathering them again costs more than reading them. Strides other than 1,
+the packed input, and the potentials where summing them again would cost more than reading them. Strides other than 1,
 padding of the kernel's size or more, refractory neurons, other pools, and input more than ``CONV_DENSE_ABOVE`` active
 take the torch path layer by layer.
 """
@@ -25,8 +25,9 @@ from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.operation import Operation
 from leanspike.nn.spikes import Spikes
 
-CONV_DENSE_ABOVE = 0.5
-GATHER_AGAIN_BELOW = 8
+CONV_DENSE_ABOVE = 0.6
+GATHER_AGAIN_BELOW = 40
+"""Active inputs of a window: up to so many, summing them again is no slower than keeping potentials in memory."""
 
 
 @dataclass(frozen=True)

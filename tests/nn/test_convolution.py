@@ -118,6 +118,21 @@ def test_every_shape(shape: tuple[int, ...], pool: int, recompute: bool) -> None
     check(case, found, case.current(), pool, case.leaves)
 
 
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("alike", [False, True])
+def test_gradient_through_the_pool_alone(shape: tuple[int, ...], alike: bool) -> None:
+    """Neurons that leak alike let the gradient of the input use the zeros that the pool leaves."""
+    case = Case(shape, NeuronConfig())
+    if not alike:
+        case.beta.data[::2] = 0.25
+    found = conv_lif(packed(case.x, case.edge), case.weight, case.bias, case.padding, case.neurons(2))[1]
+    wanted = case.expected(case.current(), 2)[1]
+    assert found is not None
+    assert wanted is not None
+    d = torch.randn(wanted.shape, generator=case.generator)
+    agree((found.dense() * d).sum(), (wanted * d).sum(), case.leaves)
+
+
 @pytest.mark.parametrize("config", NEURONS, ids=lambda c: f"{c.reset}-{c.detach_reset}-{c.surrogate}")
 @pytest.mark.parametrize("recompute", [False, True])
 def test_every_neuron(config: NeuronConfig, recompute: bool) -> None:

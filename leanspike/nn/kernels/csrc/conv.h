@@ -106,26 +106,26 @@ static void band_currents(const band *s, int64_t tile, const float *weights, flo
         sum_block(&s->lists, k, weights + (tile * taps_of(s->a) + k * BLOCK) * WIDTH, k ? u : bias, k ? WIDTH : 0, u);
 }
 
-/* beta and theta of a tile for every site of the band; channels beyond the layer never fire. */
-static const float *band_neurons(const band *s, int64_t tile) {
-    const lif_args *l = &s->a->lif;
-    int64_t n = s->sites * WIDTH;
-    float *beta = scratch(C_NEURON, 2 * n), *theta = beta + n;
-    int live = tile_live(s->a, tile);
-    for (int64_t i = 0; i < n; i += WIDTH)
+/* beta, then theta of a tile for every site of a row; channels beyond the layer never fire. */
+static const float *row_neurons(const conv_args *a, int64_t tile) {
+    int64_t row = a->out_columns * WIDTH;
+    float *beta = scratch(C_NEURON, 2 * row), *theta = beta + row;
+    int live = tile_live(a, tile);
+    for (int64_t i = 0; i < row; i += WIDTH)
         for (int j = 0; j < WIDTH; j++) {
-            beta[i + j] = j < live ? l->beta[tile * WIDTH + j] : 0.0f;
-            theta[i + j] = j < live ? l->theta[tile * WIDTH + j] : 1e30f;
+            beta[i + j] = j < live ? a->lif.beta[tile * WIDTH + j] : 0.0f;
+            theta[i + j] = j < live ? a->lif.theta[tile * WIDTH + j] : 1e30f;
         }
     return beta;
 }
 
 static void band_scan(const band *s, float *u, const float *beta) {
-    int64_t n = s->sites * WIDTH;
-    float *v = scratch(C_CARRIED, n);
-    memset(v, 0, (size_t)n * 4);
+    int64_t row = s->a->out_columns * WIDTH, zero_reset = s->a->lif.zero_reset;
+    float *v = scratch(C_CARRIED, s->live * row);
+    memset(v, 0, (size_t)(s->live * row) * 4);
     for (int64_t t = 0; t < s->a->lif.steps; t++)
-        lif_row(u + t * n, v, beta, beta + n, n, (int)s->a->lif.zero_reset, u + t * n);
+        for (int64_t r = 0; r < s->live; r++, u += row)
+            lif_row(u, v + r * row, beta, beta + row, row, (int)zero_reset, u);
 }
 
 /* Half a word a site; the upper half of the last word belongs to no tile where their number is odd. */
@@ -168,9 +168,9 @@ static void band_forward(const band *s, int64_t tile, const float *weights) {
     float *u = l->potential ? band_kept(s, tile) : scratch(C_POTENTIAL, s->count * WIDTH);
     band_currents(s, tile, weights, u);
     if (l->beta) {
-        const float *beta = band_neurons(s, tile);
+        const float *beta = row_neurons(s->a, tile);
         band_scan(s, u, beta);
-        band_emit(s, tile, u, beta + s->sites * WIDTH);
+        band_emit(s, tile, u, beta + s->a->out_columns * WIDTH);
         return;
     }
     for (int64_t t = 0; t < l->steps; t++)

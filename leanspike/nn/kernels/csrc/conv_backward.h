@@ -8,7 +8,7 @@
 #ifndef LEANSPIKE_CONV_BACKWARD_H
 #define LEANSPIKE_CONV_BACKWARD_H
 
-#include "conv_input.h"
+#include "conv_gates.h"
 
 #define PARTS 8
 #define PART_BYTES (1 << 22)
@@ -58,9 +58,9 @@ static void band_arriving(const band *s, int64_t tile, int64_t t, const float *u
     const float *from = a->grad_pooled + pooled_at(s, t) * l->features + tile * WIDTH;
     for (int64_t y = 0; y + 1 < s->live; y += 2)
         for (int64_t x = 0; x + 2 * WIDTH <= wide; x += 2 * WIDTH, from += l->features) {
-            float grad[WIDTH];
-            load_tile(from, live, grad);
-            unpool(u + y * wide + x, theta, wide, grad, ds + y * wide + x);
+            float part[WIDTH];
+            if (live < WIDTH) load_tile(from, live, part);
+            unpool(u + y * wide + x, theta, wide, live < WIDTH ? part : from, ds + y * wide + x);
         }
 }
 
@@ -91,26 +91,33 @@ static void put_row(const band *s, int64_t tile, int64_t t, int64_t row, const f
     }
 }
 
-/* Scan a tile of the band back in time; k goes to the gradient images g, or to grad_current. */
-static void band_back(const band *s, int64_t tile, const float *u, float *g, float *sums) {
+/* A row of the band in a tile's images of step t. */
+static float *row_of(const band *s, float *images, int64_t tile, int64_t t, int64_t row) {
+    int64_t edge = s->a->kernel - 1 - s->a->padding;
+    return plane_of(s->a, images, tile, t) + ((s->first + row + edge) * plane_pitch(s->a) + edge) * WIDTH;
+}
+
+/* Scan a tile of the band back in time; k goes to the images g, or to grad_current, and its part that went through the
+   spikes to the images `gates` where there are any. */
+static void band_back(const band *s, int64_t tile, const float *u, float *g, float *gates, float *sums) {
     const conv_args *a = s->a;
     const lif_args *l = &a->lif;
-    int64_t n = s->sites * WIDTH, row = a->out_columns * WIDTH, edge = a->kernel - 1 - a->padding;
-    const float *beta = band_neurons(s, tile), *theta = beta + n;
-    float *dv = scratch(C_CARRIED, 2 * n + 4 * row), *ds = dv + n, *none = ds + n, *through = none + row;
-    float *carried = through + row, *spare = carried + row;
+    int64_t n = s->sites * WIDTH, row = a->out_columns * WIDTH;
+    const float *beta = row_neurons(a, tile), *theta = beta + row;
+    float *dv = scratch(C_CARRIED, 2 * n + 4 * row), *ds = dv + n, *none = ds + n, *spare = none + row;
+    float *carried = spare + row, *unused = carried + row;
     memset(dv, 0, (size_t)n * 4);
     memset(none, 0, (size_t)row * 4);
     for (int64_t t = l->steps - 1; t >= 0; t--) {
         band_arriving(s, tile, t, u + t * n, theta, ds);
         for (int64_t r = 0; r < s->live; r++) {
             int64_t at = r * row;
-            float *k = g ? plane_of(a, g, tile, t) + ((s->first + r + edge) * plane_pitch(a) + edge) * WIDTH : spare;
+            float *k = g ? row_of(s, g, tile, t, r) : spare;
+            float *through = gates ? row_of(s, gates, tile, t, r) : l->grad_beta ? unused : NULL;
             if (l->grad_beta) memcpy(carried, dv + at, (size_t)row * 4);
-            back_step(l, u + t * n + at, ds + at, none, beta + at, theta + at, row, dv + at, k,
-                      l->grad_beta ? through : NULL);
+            back_step(l, u + t * n + at, ds + at, none, beta, theta, row, dv + at, k, through);
             if (l->grad_beta)
-                row_learn(l, u + t * n + at, t ? u + (t - 1) * n + at : NULL, k, through, carried, theta + at,
+                row_learn(l, u + t * n + at, t ? u + (t - 1) * n + at : NULL, k, through, carried, theta,
                           a->out_columns, sums);
             if (l->grad_bias) add_row(sums + SUM_BIAS * WIDTH, k, a->out_columns);
             if (l->grad_current) put_row(s, tile, t, r, k);
@@ -121,18 +128,18 @@ static void band_back(const band *s, int64_t tile, const float *u, float *g, flo
 /* Where nothing fires, k is what arrives. */
 static void band_load(const band *s, int64_t tile, float *g, float *sums) {
     const conv_args *a = s->a;
-    int64_t edge = a->kernel - 1 - a->padding, live = tile_live(a, tile);
+    int live = tile_live(a, tile);
     for (int64_t t = 0; t < a->lif.steps; t++)
         for (int64_t r = 0; r < s->live; r++) {
             int64_t features = a->lif.features, at = band_at(s, t) + r * a->out_columns;
             const float *from = a->lif.grad_potential + at * features + tile * WIDTH;
-            float *k = plane_of(a, g, tile, t) + ((s->first + r + edge) * plane_pitch(a) + edge) * WIDTH;
-            for (int64_t i = 0; i < a->out_columns; i++) load_tile(from + i * features, (int)live, k + i * WIDTH);
+            float *k = row_of(s, g, tile, t, r);
+            for (int64_t i = 0; i < a->out_columns; i++) load_tile(from + i * features, live, k + i * WIDTH);
             if (a->lif.grad_bias) add_row(sums + SUM_BIAS * WIDTH, k, a->out_columns);
         }
 }
 
-static void band_backward(const band *s, int64_t tile, const float *weights, float *g, float *sums) {
+static void band_backward(const band *s, int64_t tile, const float *weights, float *g, float *gates, float *sums) {
     if (!s->a->lif.beta) {
         band_load(s, tile, g, sums);
         return;
@@ -140,9 +147,9 @@ static void band_backward(const band *s, int64_t tile, const float *weights, flo
     float *u = s->a->lif.potential ? band_kept(s, tile) : scratch(C_POTENTIAL, s->count * WIDTH);
     if (!s->a->lif.potential) {
         band_currents(s, tile, weights, u);
-        band_scan(s, u, band_neurons(s, tile));
+        band_scan(s, u, row_neurons(s->a, tile));
     }
-    band_back(s, tile, u, g, sums);
+    band_back(s, tile, u, g, gates, sums);
 }
 
 /* Active positions of every channel in the images of steps from .. to, as offsets into their gradient images. */
@@ -206,18 +213,19 @@ static void sample_weights(const conv_args *a, int64_t sample, float *g, float *
 
 /* All gradients of one sample; those of weights and neurons are added to its part's sums [tiles][sum_rows][WIDTH]. */
 static void sample_backward(const conv_args *a, int64_t sample, const float *weights, const float *turned, float *g,
-                            float *sums) {
+                            float *gates, float *sums) {
     int again = a->lif.bits && a->lif.beta && !a->lif.potential;
     const uint32_t *image = again ? padded_image(a, sample) : NULL;
     for (int64_t first = 0; first < a->out_rows; first += band_rows(a)) {
         band s = open_band(a, sample, first, image);
         for (int64_t tile = 0; tile < tiles_of(&a->lif); tile++)
-            band_backward(&s, tile, weights, g, sums + (tile * sum_rows(a) + taps_of(a)) * WIDTH);
+            band_backward(&s, tile, weights, g, gates, sums + (tile * sum_rows(a) + taps_of(a)) * WIDTH);
         free_lists(&s.lists);
     }
     if (!g) return;
     sample_weights(a, sample, g, sums);
-    if (turned) sample_input(a, sample, g, turned);
+    if (gates) sample_input_of_gates(a, sample, gates, turned);
+    else if (turned) sample_input(a, sample, g, turned);
 }
 
 /* Add up the parts' sums into the gradients. */
@@ -242,9 +250,10 @@ EXPORT void leanspike_conv_backward(const conv_args *a) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(a->lif.threads)
     for (int64_t part = 0; part < parts; part++) {
         float *g = a->lif.bits ? scratch(C_GRADIENT, images * WIDTH) : NULL;
+        float *gates = gates_serve(a) ? scratch(C_GATES, images * WIDTH) : NULL;
         if (g) memset(g, 0, (size_t)(images * WIDTH) * 4);
         for (int64_t sample = a->lif.batch * part / parts; sample < a->lif.batch * (part + 1) / parts; sample++)
-            sample_backward(a, sample, weights, turned, g, sums + part * size);
+            sample_backward(a, sample, weights, turned, g, gates, sums + part * size);
     }
     add_parts(a, parts, sums);
     free(sums);

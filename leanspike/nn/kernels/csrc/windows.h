@@ -25,7 +25,8 @@ typedef struct {
     float *grad_input;        /* [T, B, rows, columns, inputs] or NULL */
 } conv_args;
 
-enum { C_IMAGE = S_NEXT + 1, C_WINDOW, C_POTENTIAL, C_NEURON, C_CARRIED, C_GRADIENT, C_LIST };
+enum { C_IMAGE = S_NEXT + 1, C_WINDOW, C_POTENTIAL, C_NEURON, C_CARRIED, C_GRADIENT, C_GATES, C_LIST };
+_Static_assert(C_LIST < SLOTS, "a slot for every scratch buffer");
 
 typedef struct {
     const conv_args *a;
