@@ -42,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     """Check every target; 0 if all agree, 1 if one does not."""
     from leanspike import ir, targets
     from leanspike.cli.programs import load_samples
+    from leanspike.core.records import require
 
     program, origin = ir.load_with_origin(args.program)
     names = [name.strip() for name in args.target.split(",") if name.strip()]
+    require(bool(names), "--target", args.target, f"one or more of {', '.join(targets.NAMES)}")
     for name in names:
         targets.target(name)
     samples = load_samples(program, origin, args.data, args.samples)

@@ -32,12 +32,14 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def run(args: argparse.Namespace) -> int:
     """Lower, measure the loss, and write the program."""
+    from leanspike.core.files import make_folder
     from leanspike.core.records import to_dict, with_settings
     from leanspike.ir import content_hash, save
     from leanspike.lower import LowerConfig
     from leanspike.lower.runs import lower_run
 
     config = with_settings(LowerConfig(), args.settings)
+    make_folder(args.out.parent)
     found = lower_run(args.folder, config)
     program = found.lowered.program
     save(program, args.out, found.origin)

@@ -81,6 +81,13 @@ class Stage:
     refractory: int
     reset_by: Floats | None
 
+    def arrays(self) -> Iterator[tuple[str, Floats]]:
+        """Its trained arrays by their names."""
+        norm = () if self.norm is None else (("norm", self.norm.scale), ("norm", self.norm.shift))
+        firing = (("threshold", self.threshold), ("reset", self.reset_by))
+        yield from (("weight", self.weight), ("bias", self.bias), ("leak", self.leak), *norm)
+        yield from ((name, values) for name, values in firing if values is not None)
+
 
 @dataclass(frozen=True, eq=False)
 class Draft:
@@ -97,6 +104,15 @@ def read(network: Network) -> Draft:
         LoweringError: a layer that a program does not express, with its place.
     """
     stages = tuple(_stages(network))
+    for stage in stages[:-1]:
+        if stage.threshold is None:
+            what = "neurons that never fire (LeakyIntegrator) stand before another stage"
+            raise LoweringError(what, where=f"stage {stage.number}", remedy="only the last stage may integrate")
+    for stage in stages:
+        for name, values in stage.arrays():
+            if not np.isfinite(values).all():
+                what = f"its {name} holds values that are not finite"
+                raise LoweringError(what, where=f"stage {stage.number}", remedy="train it again: training diverged")
     if network.readout.startswith("membrane") != (stages[-1].threshold is None):
         what = f"the readout {network.readout} does not suit the last layer"
         raise LoweringError(what, remedy="membrane readouts read a LeakyIntegrator, the others a LIF layer")

@@ -10,7 +10,7 @@ synapses see 0/1 (or raw integers of one unit), no multiplier is left anywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,13 @@ class IntegerStage:
     multiplier: Ints
     threshold: Ints | None
     reset_by: Ints | None
+
+    def as_stage(self, leak_bits: int) -> Stage:
+        """The stage with integers in the place of its floats; its leak is ``m / 2^k``, exactly."""
+        threshold, amount = (None if a is None else a.astype(np.float64) for a in (self.threshold, self.reset_by))
+        weight, bias = self.weight.astype(np.float64), self.bias.astype(np.float64)
+        leak = self.multiplier / (1 << leak_bits)
+        return replace(self.of, weight=weight, bias=bias, leak=leak, threshold=threshold, reset_by=amount)
 
 
 def quantised(draft: Draft, unit: float, config: LowerConfig) -> tuple[IntegerStage, ...]:

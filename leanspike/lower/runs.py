@@ -90,7 +90,7 @@ def name_of(network: Network, run: RunConfig, dataset: Dataset) -> str:
     for side in dataset.shape:
         inputs *= side
     sizes = [layer.channels for layer in network.layers if isinstance(layer, LIF | LeakyIntegrator)]
-    stem = re.sub(r"[^A-Za-z0-9_.+-]+", "-", Path(run.dataset).stem).strip("-") or "network"
+    stem = re.sub(r"[^A-Za-z0-9_.+-]+", "-", Path(run.dataset).stem).strip(".+-") or "network"
     return f"{stem[:40]}-{'-'.join(map(str, [inputs, *sizes]))}-t{run.timesteps}"[:100]
 
 

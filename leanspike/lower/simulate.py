@@ -7,15 +7,16 @@ import numpy as np
 from leanspike.lower.draft import Draft, Flat, Floats, Stage
 
 
-def simulate(draft: Draft, x: Floats) -> Floats:
+def simulate(draft: Draft, x: Floats, widths: tuple[int, ...] | None = None) -> Floats:
     """Scores ``[B, K]`` of the readout.
 
     Args:
         x: ``[T, B, ...]``, images channels last.
+        widths: of a draft of integers, the bits of every stage's potentials: they saturate, and leaks are floored.
     """
     spikes: Floats = x
-    for stage in draft.stages:
-        spikes, potential = _stage(stage, spikes)
+    for i, stage in enumerate(draft.stages):
+        spikes, potential = _stage(stage, spikes, widths[i] if widths else None)
     steps = len(x)
     if draft.readout == "count":
         return spikes.sum(0)  # type: ignore[no-any-return]
@@ -25,7 +26,7 @@ def simulate(draft: Draft, x: Floats) -> Floats:
     return reduced[draft.readout]  # type: ignore[no-any-return]
 
 
-def _stage(stage: Stage, x: Floats) -> tuple[Floats, Floats]:
+def _stage(stage: Stage, x: Floats, bits: int | None) -> tuple[Floats, Floats]:
     for operation in stage.before:
         if isinstance(operation, Flat):
             x = x.reshape(*x.shape[:2], -1)
@@ -43,7 +44,8 @@ def _stage(stage: Stage, x: Floats) -> tuple[Floats, Floats]:
         y = current[t] + bias
         if stage.norm is not None:
             y = y * _row(stage.norm.scale, t) + _row(stage.norm.shift, t)
-        u = np.where(hold > 0, v, leak * v + y)
+        u = leak * v + y if bits is None else (np.floor(leak * v) + y).clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        u = np.where(hold > 0, v, u)
         potentials[t] = v = u
         if stage.threshold is not None:
             fired = (u >= theta) & (hold == 0)

@@ -3,7 +3,7 @@
     direct     x = gain raw / levels            the unit of the first currents is gain / levels
     rate       table[raw]                       thresholds on 16-bit draws, of leanspike.encode.rate, a level each
     latency    table[raw]                       the step of the spike, of leanspike.encode.latency; T for none
-    delta      threshold, start                 times levels / gain, rounded
+    delta      threshold, start                 times levels / gain, rounded; levels of 15 bits, whole for bytes
 
 Tables are made by running the encoder itself on every level, so a program's spikes are those of training.
 """
@@ -62,16 +62,17 @@ def source(encoded: Encoded, input_bits: int) -> Source:
     """
     kind, gain = encoded.encoder.kind, encoded.encoder.gain
     shape = encoded_shape(encoded.shape, encoded.encoder, encoded.timesteps)
-    bits = 8 if encoded.exact_bytes else _DELTA_BITS if kind == "delta" else input_bits
+    bits = _DELTA_BITS if kind == "delta" else 8 if encoded.exact_bytes else input_bits
     raw = Value("raw", channels_last(encoded.shape), IntType(bits, False))
-    levels = raw.type.highest
+    levels = raw.type.highest // 255 * 255 if encoded.exact_bytes else raw.type.highest
     if kind == "direct":
         return Source(Input(Value("x", raw.shape, raw.type), raw, levels, Direct()), {}, gain / levels)
     result = Value("x", channels_last(shape), SPIKE)
     if kind == "delta":
         threshold = round(encoded.encoder.threshold * levels / gain)
         require(1 <= threshold <= levels, "encoder.threshold", encoded.encoder.threshold, "a change that can happen")
-        start = min(levels, round(delta.START * levels / gain))
+        require(gain >= delta.START, "encoder.gain", gain, f"{delta.START} or more, where the tracker starts")
+        start = round(delta.START * levels / gain)
         return Source(Input(result, raw, levels, Delta(threshold, start)), {}, 1.0)
     table = _table(encoded, levels)
     encoding = Rate(encoded.seed, TABLE) if kind == "rate" else Latency(TABLE)
