@@ -139,7 +139,7 @@ class _Turns:
         ready = Engine(self.program, threads=self.setting.threads)
         if self.setting.batch == 1:
             return lambda i: ready.classify(self.raw[i], i)
-        return lambda _: ready.run(self.raw).predictions
+        return lambda _: ready.predict(self.raw)
 
     def runtime(self, name: str, folder: Path) -> Callable[[int], Any]:
         artefact = targets.emit(name, self.program, folder / name)
@@ -159,7 +159,7 @@ class _Turns:
         def call(i: int) -> Any:
             if stepper.reset is not None:
                 stepper.reset()
-            with torch.inference_mode():
+            with torch.no_grad():
                 part = x[:, i : i + 1] if self.setting.batch == 1 else x
                 return stepper.network(part).sum(0).argmax(1)
 

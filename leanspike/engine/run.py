@@ -124,6 +124,27 @@ class Engine:
             check_raw(self.program, raw[None])
         return prediction
 
+    def predict(self, raw: Raw, numbers: npt.NDArray[np.integer] | None = None) -> Ints:
+        """Classes ``[B]`` of raw samples, and nothing else: for batches where the potentials are of no interest.
+
+        Raises:
+            ProgramError: the samples do not fit the program.
+        """
+        check_raw(self.program, raw)
+        batch, layers = len(raw), len(self.program.spiking)
+        predictions, steps = np.empty((2, batch), dtype=np.int64)
+        scores = np.empty((batch, self.program.classes), dtype=np.int64)
+        spikes = np.empty((layers, batch), dtype=np.int64)
+        given = np.ascontiguousarray(raw, dtype=np.int32)
+        order = None if numbers is None else np.ascontiguousarray(numbers, dtype=np.int64)
+        job = records.Job(raw=given.ctypes.data, numbers=None if order is None else order.ctypes.data)
+        job.predictions, job.steps = predictions.ctypes.data, steps.ctypes.data
+        job.scores, job.spikes = scores.ctypes.data, spikes.ctypes.data
+        job.batch, job.threads, job.arenas = batch, self.threads, self._arena
+        with self._turn:
+            self._call(self._at, ctypes.addressof(job))
+        return predictions
+
     def run(self, raw: Raw, numbers: npt.NDArray[np.integer] | None = None, *, record: bool = False) -> Trace:
         """As :func:`leanspike.ir.reference.run`.
 
