@@ -236,12 +236,14 @@ def fitted(program: Program) -> Program:
 
 
 def narrowed(program: Program) -> Program:
-    """The program with every potential as narrow as its sums allow; a state that can saturate keeps its type."""
+    """The program with every potential as narrow as its sums and thresholds allow; what can saturate keeps its type."""
     found = ranges(program)
     wanted = {}
     for operation in program.operations:
         if isinstance(operation, LIF | Integrate):
             bits = max(found.sums[operation.result.name].bits, found.states[operation.state].bits, 2)
+            if isinstance(operation, LIF):
+                bits = max(bits, 1 + int(program.arrays[operation.threshold].values.max()).bit_length())
             wanted[operation.state] = IntType(min(bits, program.state[operation.state].type.bits), True)
 
     def narrow(operation: Operation) -> Operation:

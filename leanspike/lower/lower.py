@@ -33,9 +33,8 @@ from leanspike.nn import Network, readout
 
 CHECK_SAMPLES = 32
 _SEED = 20_261_121
-_FLOAT32, _FLOAT64 = 1e-3, 1e-9
-"""Largest relative difference of scores. Where float32 rounds, single spikes may flip: some samples may exceed it."""
-_FLIPPED = 0.25
+_FLOAT32, _FLOAT64 = (1e-3, 0.25), (1e-9, 0.05)
+"""Largest relative difference of scores, and the share of samples that may exceed it: rounding may flip a spike."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +103,10 @@ def lower(
     check = _Samples.draw(start, encoded, samples)
     steps: list[StepReport] = []
     draft = read(network)
-    steps.append(_same_scores("read", _network_scores(network, check), simulate(draft, check.encoded), _FLOAT32))
     folded = fold_norms(draft, encoded.timesteps)
-    expected = simulate(folded, check.encoded)
-    steps.append(_same_scores("fold norms", simulate(draft, check.encoded), expected, _FLOAT64))
+    read_scores, expected = simulate(draft, check.encoded), simulate(folded, check.encoded)
+    steps.append(_same_scores("read", _network_scores(network, check), read_scores, _FLOAT32))
+    steps.append(_same_scores("fold norms", read_scores, expected, _FLOAT64))
     stages = quantised(folded, start.unit, config)
     steps.append(_within_half_a_step(folded, stages, config))
     program = verify(assembled(name, start, encoded.timesteps, stages, draft.readout, config))
@@ -130,10 +129,11 @@ def _network_scores(network: Network, check: _Samples) -> Floats:
     return scores * steps
 
 
-def _same_scores(step: str, before: Floats, after: Floats, tolerance: float) -> StepReport:
+def _same_scores(step: str, before: Floats, after: Floats, allowed: tuple[float, float]) -> StepReport:
+    tolerance, share = allowed
     size = max(float(np.abs(before).max()), 1e-12)
     far = 1 - (np.abs(after - before).max(1) / size <= tolerance).mean()
-    if far > _FLIPPED:
+    if far > share:
         raise LoweringError(f"scores of {far:.0%} of the check samples changed", where=f"step {step}")
     return StepReport(step, f"scores of {1 - far:.0%} of {len(before)} check samples within {tolerance:g}")
 

@@ -219,5 +219,7 @@ def test_narrowed_potentials_change_nothing() -> None:
     raw = np.random.default_rng(0).integers(0, 16, (50, 4, 4, 2))
     assert not any(mismatches(ir.run(program, raw), ir.run(small, raw)).values())
     assert narrowed(small) == small
+    silent = firing(neurons((0, 1), leak=([[0]], 0)))
+    assert ir.verify(narrowed(silent)).states[0].type == IntType(4, True)
     saturating = neurons((0, 200), state="i8")
     assert narrowed(saturating) == saturating
