@@ -1,4 +1,4 @@
-"""Every target on programs of networks trained on MNIST, dense and convolutional: every spike and state, real images."""
+"""Every target on programs of networks trained on MNIST, dense and convolutional: every spike and state compared."""
 
 from __future__ import annotations
 
