@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> int:
     for name, (low, high) in facts["ranges"].items():
         kind = program.state[name].type if name in program.state else program.values[name].type
         print(f"  {name:<10} {kind!s:<4} {low:>12,} .. {high:,}")
-    if origin.get("dataset"):
-        print(f"made from  {origin['dataset']}, configuration {origin.get('config_hash')}")
+    dataset, config = origin.get("dataset"), origin.get("config_hash")
+    if isinstance(dataset, str) and f"{dataset}{config}".isprintable():
+        print(f"made from  {dataset}, configuration {config}")
     return 0
