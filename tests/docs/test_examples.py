@@ -16,7 +16,8 @@ from leanspike import cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("results/*.md")])
-RUN = ("neuron", "report", "study digits", "train digits", "data list")
+QUICK = "lower runs/digits", "show digits.lsp", "emit digits.lsp --target engine", "check digits.lsp --target engine"
+RUN = ("neuron", "report", "study digits", "train digits", "data list", *QUICK)
 
 
 def page_id(page: Path) -> str:
