@@ -55,8 +55,8 @@ def _accuracy(overview: Overview) -> Plot | None:
 
 def _latency(overview: Overview) -> Plot | None:
     note = (
-        "Solid: median; dotted: 99th percentile; one sample at a time, after a warm-up, one thread. Programs run on the "
-        "integer engine, the ANN in PyTorch. Mean over seeds."
+        "Solid: median; dotted: 99th percentile; one sample at a time, after a warm-up, one thread. Programs run on "
+        "the integer engine, the ANN in PyTorch. Mean over seeds."
     )
     return _cost(
         overview,
