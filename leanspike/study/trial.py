@@ -97,7 +97,7 @@ def float_record(record: TrialRecord, found: Evaluation, network: nn.Module, cla
 def _spiking(record: TrialRecord, found: Evaluation, names: list[str]) -> TrialRecord:
     assert found.step_logits is not None, "evaluate(..., steps=True)"
     layers = [
-        LayerActivity(name, len(rates), record.timesteps, spikes)
+        LayerActivity(name, rates.size, record.timesteps, spikes)
         for name, rates, spikes in zip(names, found.rates, found.spikes, strict=True)
     ]
     return dataclasses.replace(
