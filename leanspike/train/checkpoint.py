@@ -139,4 +139,9 @@ def differences(there: Any, asked: Any, key: str = "") -> list[str]:
     if isinstance(there, dict) and isinstance(asked, dict):
         keys = sorted(there.keys() | asked.keys())
         return [line for k in keys for line in differences(there.get(k), asked.get(k), f"{key}.{k}" if key else k)]
+    if isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked):
+        pairs = enumerate(zip(there, asked, strict=True))
+        inner = [line for i, (a, b) in pairs if isinstance(a, dict) for line in differences(a, b, f"{key}[{i}]")]
+        if inner:
+            return inner
     return [] if there == asked else [f"{key} is {there} there and {asked} now"]

@@ -9,8 +9,8 @@ import leanspike
 
 PACKAGE = Path(leanspike.__file__).parent
 ALL = {
-    "core", "data", "encode", "nn", "physics", "models", "train", "ir", "lower", "targets", "measure",
-    "engine", "report", "study", "bench", "cli",
+    "core", "data", "encode", "nn", "physics", "models", "train", "compress", "ir", "lower", "targets",
+    "measure", "engine", "report", "study", "bench", "cli",
 }  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "ir": {"core"},
     "engine": {"core", "ir"},
     "targets": {"core", "ir", "engine"},
-    "lower": {"core", "data", "encode", "nn", "train", "ir"},
+    "compress": {"core", "data", "encode", "nn", "models", "train", "ir"},
+    "lower": {"core", "data", "encode", "nn", "train", "compress", "ir"},
     "measure": {"core", "ir", "engine", "targets"},
     "models": {"core", "nn"},
     "train": {"core", "data", "encode", "nn", "models"},

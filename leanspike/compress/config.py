@@ -1,0 +1,47 @@
+"""What compression does to a trained network; each part's settings stand in the file of the function they are for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from leanspike.compress.membrane import MembraneBits
+from leanspike.compress.weights import WeightBits
+from leanspike.core.records import require
+from leanspike.train import RunConfig, TrainConfig
+
+_FINE = TrainConfig(epochs=3, learning_rate=5e-4)
+
+
+@dataclass(frozen=True)
+class CompressConfig:
+    """What is done, all at once, in one fine-tuning.
+
+    Attributes:
+        timesteps: T of the compressed network; 0 keeps it.
+        weights, membrane: bits.
+        train: the fine-tuning; :func:`fine_tuning` gives the settings that suit a run.
+    """
+
+    timesteps: int = 0
+    weights: WeightBits = field(default_factory=WeightBits)
+    membrane: MembraneBits = field(default_factory=MembraneBits)
+    train: TrainConfig = _FINE
+
+    def __post_init__(self) -> None:
+        require(self.timesteps >= 0, "timesteps", self.timesteps, "0 (as it is) or more")
+
+    @property
+    def quantises(self) -> bool:
+        """Whether the network becomes one of integers, which has no norms."""
+        return bool(self.weights.bits or self.membrane.bits)
+
+
+def fine_tuning(run: RunConfig) -> TrainConfig:
+    """The run's own training, short and gentle: no decay, which would pull scales and thresholds, and no average."""
+    fine = {key: getattr(_FINE, key) for key in ("epochs", "learning_rate", "optimizer", "schedule")}
+    return replace(run.train, weight_decay=0.0, ema=0.0, patience=0, **fine)
+
+
+def compressed_run(run: RunConfig, config: CompressConfig) -> RunConfig:
+    """The run that the fine-tuning is: its timesteps and its training."""
+    return replace(run, timesteps=config.timesteps or run.timesteps, train=config.train)
