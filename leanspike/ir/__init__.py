@@ -5,7 +5,7 @@ from leanspike.ir.fast import run as run_fast
 from leanspike.ir.fast import step_scores
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, Value
-from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
+from leanspike.ir.program import Array, Codec, Exit, Input, Program, Readout, State
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.reference import run
 from leanspike.ir.samples import raw_samples
@@ -17,6 +17,7 @@ __all__ = [
     "LIF",
     "Add",
     "Array",
+    "Codec",
     "Conv2d",
     "Delta",
     "Dense",

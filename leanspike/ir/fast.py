@@ -132,9 +132,10 @@ def _neurons(operation: LIF | Integrate, program: Program, current: Ints, states
     shape = current.shape
     v, hold = np.zeros(shape[1:], dtype=np.int64), np.zeros(shape[1:], dtype=np.int64)
     after, held_after = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-    spikes = np.empty(shape, dtype=np.int64)
+    result, codec = np.empty(shape, dtype=np.int64), program.state[operation.state].codec
     for t in range(program.steps):
         u = potential(operation, program, v, current[t], t)
+        result[t] = u
         if isinstance(operation, LIF):
             threshold = row(program, operation.threshold, t)
             fired = intmath.fire(u, threshold)
@@ -144,9 +145,9 @@ def _neurons(operation: LIF | Integrate, program: Program, current: Ints, states
                 hold = np.where(fired, operation.refractory, (hold - 1).clip(min=0))
                 held_after[t] = hold
             amount = row(program, operation.amount, t)
-            u, spikes[t] = intmath.reset(u, fired, amount, operation.reset), fired
-        v = after[t] = u
+            u, result[t] = intmath.reset(u, fired, amount, operation.reset), fired
+        v = after[t] = intmath.stored(u, codec)
     states[operation.state] = after
     if isinstance(operation, LIF) and operation.hold is not None:
         states[operation.hold] = held_after
-    return spikes if isinstance(operation, LIF) else after
+    return result

@@ -6,6 +6,9 @@
     s           = u >= theta
     v           = u - s theta       (subtract)      v = 0 where s, else u       (zero)
 
+    c           = clip((v + 2^(d-1)) >> d, lowest, highest)       of a state with a codec of shift d; v >> 0 for d = 0
+    v           = c 2^d                                           what the next step reads
+
 Where a neuron has an amount of its own, a subtract reset takes that in place of theta.
 A neuron that fired is held for R steps: v stays, it sees no leak, no input and no bias, and does not fire. These
 functions are the only place where the equations stand: the interpreters and quantisation-aware training call them.
@@ -16,6 +19,7 @@ from __future__ import annotations
 from typing import Any
 
 from leanspike.ir.inttype import IntType
+from leanspike.ir.program import Codec
 
 Numbers = Any
 """An integer array of NumPy or an integer tensor of torch; both share the operators used here."""
@@ -49,3 +53,14 @@ def reset(u: Numbers, fired: Numbers, amount: Numbers, kind: str) -> Numbers:
         kind: ``subtract`` or ``zero``.
     """
     return u - fired * amount if kind == "subtract" else u * ~fired
+
+
+def encoded(v: Numbers, codec: Codec) -> Numbers:
+    """The code that is kept of a potential: rounded to the nearest multiple of ``2^shift``, halves up, and clipped."""
+    half = (1 << codec.shift) >> 1
+    return ((v + half) >> codec.shift).clip(codec.lowest, codec.highest)
+
+
+def stored(v: Numbers, codec: Codec | None) -> Numbers:
+    """What the next step reads of a potential: the code as a potential again, or v itself where there is no codec."""
+    return v if codec is None else encoded(v, codec) << codec.shift

@@ -104,7 +104,8 @@ class LIF:
     With ``reset_by`` (of reset=subtract only) the row of that array is subtracted in place of theta: 0 is no reset, and
     theta / beta is the reset that other simulators apply one step late. With ``refractory`` R > 0 the state ``hold``
     counts: where hold > 0, v stays, s = 0, and hold falls by 1; else the above, and hold = R where s. ``v m`` and
-    ``((v m) >> shift) + I + b`` fit 32 bits with sign: the verifier proves it.
+    ``((v m) >> shift) + I + b`` fit 32 bits with sign: the verifier proves it. A state with a codec keeps of v what
+    :func:`leanspike.ir.intmath.stored` gives.
     """
 
     keyword: ClassVar[str] = "lif"
@@ -128,7 +129,10 @@ class LIF:
 
 @dataclass(frozen=True)
 class Integrate:
-    """Neurons that never fire: ``v = sat(((v leak) >> shift) + I + b)``; the result is v, and has the state's type."""
+    """Neurons that never fire: ``u = sat(((v leak) >> shift) + I + b)``; the result is u, and has the state's type.
+
+    v is u in the next step; a state with a codec keeps of it what :func:`leanspike.ir.intmath.stored` gives.
+    """
 
     keyword: ClassVar[str] = "integrate"
     result: Value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -50,12 +51,47 @@ class Array:
 
 
 @dataclass(frozen=True)
+class Codec:
+    """Few bits for a state: what is kept of v is ``c = clip((v + 2^(shift-1)) >> shift, lowest, highest)``.
+
+    The next step reads ``c << shift``. Half a step is added only where shift > 0; :func:`leanspike.ir.intmath.stored`
+    is the equation. Ternary ("1.58 bit") is lowest=-1, highest=1, five codes to a byte (3^5 <= 256).
+    """
+
+    lowest: int
+    highest: int
+    shift: int
+
+    @property
+    def levels(self) -> int:
+        """How many codes there are."""
+        return self.highest - self.lowest + 1
+
+    @property
+    def per_byte(self) -> int:
+        """Codes that a byte holds: five of three levels, else as many fields of ``ceil(log2(levels))`` bits as fit."""
+        return 5 if self.levels == 3 else 8 // (self.levels - 1).bit_length()
+
+
+@dataclass(frozen=True)
 class State:
-    """What is carried from step to step for every sample; 0 before the first step."""
+    """What is carried from step to step for every sample; 0 before the first step.
+
+    Attributes:
+        type: the width in which the potential is computed and saturates.
+        codec: how a potential is kept from step to step; None keeps it whole.
+    """
 
     name: str
     shape: Shape
     type: IntType
+    codec: Codec | None = None
+
+    @property
+    def stored_bytes(self) -> int:
+        """Memory of one sample as stored: codes packed into bytes, whole potentials at their own width."""
+        size = math.prod(self.shape)
+        return -(-size * self.type.bits // 8) if self.codec is None else -(-size // self.codec.per_byte)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Interval analysis: between which integers every value, state and sum of a program lies, whatever goes in.
 
     [a, b] W      : sum of a W+ + b W-  ..  sum of b W+ + a W-          W+ = max(W, 0), W- = min(W, 0)
-    v             : the union over the steps of sat(leak(v) + I + b), reset, from v = 0 on, until it grows no more
+    v             : the union over the steps of sat(leak(v) + I + b), reset and stored, from v = 0 on, until it grows no
+                    more; what an Integrate gives is that union before it is stored
 
 A state whose interval still grows after ``MOST_ROUNDS`` steps takes its type's whole range: sound, and bounded work.
 Sums are taken in float64, exact below 2^53; what lies beyond ``_FAR`` counts as that far, so that nothing wraps and a
@@ -54,7 +55,8 @@ class Ranges:
     Attributes:
         values: results of the input and of every operation.
         partials: of dense and conv2d, every sum of some of the products, in any order: what an accumulator must hold.
-        states: after reset.
+        states: what the next step reads: after reset, as stored.
+        carried: after reset, before a codec rounds it.
         sums: ``leak(v) + I + b`` of neurons, before saturation.
         products: ``v m`` of neurons, before the shift.
     """
@@ -62,6 +64,7 @@ class Ranges:
     values: dict[str, Range] = field(default_factory=dict)
     partials: dict[str, Range] = field(default_factory=dict)
     states: dict[str, Range] = field(default_factory=dict)
+    carried: dict[str, Range] = field(default_factory=dict)
     sums: dict[str, Range] = field(default_factory=dict)
     products: dict[str, Range] = field(default_factory=dict)
 
@@ -147,37 +150,41 @@ def _near(low: Ints | _Floats, high: Ints | _Floats, shape: Shape) -> _Interval:
 
 
 def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: Ranges) -> _Interval:
-    kind, shape, name = program.state[operation.state].type, operation.result.shape, operation.result.name
+    state, shape, name = program.state[operation.state], operation.result.shape, operation.result.name
     across = tuple(range(len(shape) - 1))
     current = _Interval(x.low.min(across), x.high.max(across))
-    low, high = np.zeros(shape[-1], dtype=np.int64), np.zeros(shape[-1], dtype=np.int64)
-    sums, products = Range(0, 0), Range(0, 0)
+    low, high, least, most = np.zeros((4, shape[-1]), dtype=np.int64)
+    sums = products = carried = Range(0, 0)
     for t in range(min(program.steps, MOST_ROUNDS)):
         multiplier, bias = _row(operation, program, t)
         products = _union(products, low * multiplier, high * multiplier)
         bottom = intmath.leak(low, multiplier, operation.shift) + current.low + bias
         top = intmath.leak(high, multiplier, operation.shift) + current.high + bias
         sums = _union(sums, bottom, top)
-        bottom, top = intmath.saturate(bottom, kind), intmath.saturate(top, kind)
+        bottom, top = intmath.saturate(bottom, state.type), intmath.saturate(top, state.type)
+        least, most = np.minimum(least, bottom), np.maximum(most, top)
         if isinstance(operation, LIF):
             bottom, top = _after_reset(operation, program, t, bottom, top)
-        before = low, high
-        low, high = np.minimum(low, bottom), np.maximum(high, top)
+        carried, before = _union(carried, bottom, top), (low, high)
+        low = np.minimum(low, intmath.stored(bottom, state.codec))
+        high = np.maximum(high, intmath.stored(top, state.codec))
         if _rows(operation, program) == 1 and all(map(np.array_equal, before, (low, high))):
             break
     else:
         if program.steps > MOST_ROUNDS:
-            low, high = np.full_like(low, kind.lowest), np.full_like(high, kind.highest)
+            least, most = np.full_like(low, state.type.lowest), np.full_like(high, state.type.highest)
+            low, high = intmath.stored(least, state.codec), intmath.stored(most, state.codec)
+            carried = _union(carried, least, most)
             multiplier = program.arrays[operation.leak].values.max(0).astype(np.int64)
-            least, most = _biases(operation, program)
+            biases = _biases(operation, program)
             products = _union(products, low * multiplier, high * multiplier)
-            bottom = intmath.leak(low, multiplier, operation.shift) + current.low + least
-            sums = _union(sums, bottom, intmath.leak(high, multiplier, operation.shift) + current.high + most)
-    found.states[operation.state] = Range(int(low.min()), int(high.max()))
+            bottom = intmath.leak(low, multiplier, operation.shift) + current.low + biases[0]
+            sums = _union(sums, bottom, intmath.leak(high, multiplier, operation.shift) + current.high + biases[1])
+    found.states[operation.state], found.carried[operation.state] = Range(int(low.min()), int(high.max())), carried
     found.sums[name], found.products[name] = sums, products
     if isinstance(operation, LIF):
         return _Interval(np.broadcast_to(np.int64(0), shape), np.broadcast_to(np.int64(1), shape))
-    return _Interval(np.broadcast_to(low, shape), np.broadcast_to(high, shape))
+    return _Interval(np.broadcast_to(least, shape), np.broadcast_to(most, shape))
 
 
 def _rows(operation: LIF | Integrate, program: Program) -> int:
@@ -241,10 +248,14 @@ def narrowed(program: Program) -> Program:
     wanted = {}
     for operation in program.operations:
         if isinstance(operation, LIF | Integrate):
-            bits = max(found.sums[operation.result.name].bits, found.states[operation.state].bits, 2)
+            bits = max(found.sums[operation.result.name].bits, found.carried[operation.state].bits, 2)
             if isinstance(operation, LIF):
                 bits = max(bits, 1 + int(program.arrays[operation.threshold].values.max()).bit_length())
-            wanted[operation.state] = IntType(min(bits, program.state[operation.state].type.bits), True)
+            state = program.state[operation.state]
+            if state.codec is not None:
+                ends = (code << state.codec.shift for code in (state.codec.lowest, state.codec.highest))
+                bits = max(bits, Range(*ends).bits)
+            wanted[operation.state] = IntType(min(bits, state.type.bits), True)
 
     def narrow(operation: Operation) -> Operation:
         if not isinstance(operation, Integrate):

@@ -173,7 +173,8 @@ def _(operation: LIF, program: Program, values: Values, states: Values, t: int) 
         held = states[operation.hold] > 0
         u, fired = np.where(held, v, u), fired & ~held
         states[operation.hold] = np.where(fired, operation.refractory, (states[operation.hold] - 1).clip(min=0))
-    states[operation.state] = intmath.reset(u, fired, row(program, operation.amount, t), operation.reset)
+    carried = intmath.reset(u, fired, row(program, operation.amount, t), operation.reset)
+    states[operation.state] = intmath.stored(carried, program.state[operation.state].codec)
     spikes: Ints = fired.astype(np.int64)
     return spikes
 
@@ -181,5 +182,5 @@ def _(operation: LIF, program: Program, values: Values, states: Values, t: int) 
 @_apply.register
 def _(operation: Integrate, program: Program, values: Values, states: Values, t: int) -> Ints:
     u = potential(operation, program, states[operation.state], values[operation.source], t)
-    states[operation.state] = u
+    states[operation.state] = intmath.stored(u, program.state[operation.state].codec)
     return u

@@ -1,6 +1,6 @@
 """A program as one file, ``.lsp``: safetensors with the text as metadata, a version and a content hash. No pickles.
 
-    metadata   format "leanspike-program", version "1", text, origin, sha256
+    metadata   format "leanspike-program", version (of the text), text, origin, sha256
     tensors    the arrays, each in the narrowest integers that hold its type
     origin     what the program was made from, as JSON: for people and tables, no part of its meaning
     sha256     of the text, of every array's name and bytes in the order of the names, and of the origin
@@ -26,7 +26,7 @@ from leanspike.core.files import write_bytes
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import Shape
 from leanspike.ir.program import Array, Program
-from leanspike.ir.text import VERSION, declared, parse, render
+from leanspike.ir.text import VERSIONS, declared, parse, render, version
 from leanspike.ir.verify import verify
 
 FORMAT = "leanspike-program"
@@ -62,7 +62,7 @@ def pack(program: Program, origin: Mapping[str, Any] | None = None) -> bytes:
     """The file's bytes; equal programs of equal origin give equal bytes."""
     text, told = render(program), json.dumps(origin or {}, sort_keys=True)
     digest = _file_digest(text, program.arrays, told)
-    metadata = {"format": FORMAT, "version": str(VERSION), "text": text, "origin": told, "sha256": digest}
+    metadata = {"format": FORMAT, "version": str(version(program)), "text": text, "origin": told, "sha256": digest}
     arrays = {name: np.ascontiguousarray(program.arrays[name].values) for name in sorted(program.arrays)}
     return _ordered(safetensors.numpy.save(arrays, metadata))
 
@@ -124,8 +124,8 @@ def unpack(content: bytes) -> tuple[Program, dict[str, Any]]:
     metadata = _metadata(content)
     if metadata.get("format") != FORMAT:
         raise ProgramError("is not a leanspike program", remedy="give a file written by leanspike lower")
-    if metadata.get("version") != str(VERSION):
-        what = f"has version {metadata.get('version', '')[:20]!r}, this leanspike reads {VERSION}"
+    if metadata.get("version") not in [str(known) for known in VERSIONS]:
+        what = f"has version {metadata.get('version', '')[:20]!r}, this leanspike reads {VERSIONS[-1]} and older"
         raise ProgramError(what, remedy="lower the run again")
     text, told = metadata.get("text", ""), metadata.get("origin", "")
     wanted = declared(text)
@@ -133,7 +133,7 @@ def unpack(content: bytes) -> tuple[Program, dict[str, Any]]:
     if _file_digest(text, arrays, told) != metadata.get("sha256"):
         raise ProgramError("is damaged: its content does not have its SHA-256", remedy="lower the run again")
     program = verify(parse(text, arrays))
-    if render(program) != text:
+    if render(program) != text or str(version(program)) != metadata["version"]:
         raise ProgramError("is damaged: its text is not as leanspike writes it", remedy="lower the run again")
     return program, _origin(told)
 

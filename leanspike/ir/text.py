@@ -11,8 +11,9 @@
     readout count s1
     array w1 i8[64x32]
 
-A state stands before the operation that uses it, arrays at the end; the values of arrays are not in the text. A
-setting that has its default is left out.
+A state stands before the operation that uses it, with ``lowest=-1 highest=1 shift=4`` behind it where it has a codec;
+arrays at the end; the values of arrays are not in the text. A setting that has its default is left out. The version is
+the oldest that has all that the program uses: 2 has codecs.
 """
 
 from __future__ import annotations
@@ -26,25 +27,31 @@ from leanspike.core.errors import ProgramError
 from leanspike.ir.encodings import ENCODINGS
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import MOST_AXES, OPERATIONS, Operation, Shape, Value, sources, states
-from leanspike.ir.program import Array, Exit, Input, Program, Readout, State
+from leanspike.ir.program import Array, Codec, Exit, Input, Program, Readout, State
 
-VERSION = 1
+VERSIONS = (1, 2)
 MOST_CHARACTERS = 1 << 20
 _SOURCES = ("source", "left", "right")
 _TYPED = re.compile(rf"([iu][0-9]{{1,2}})\[([0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MOST_AXES - 1}}})\]")
 
 
+def version(program: Program) -> int:
+    """The oldest version of the text that has all that this program uses."""
+    return 2 if any(state.codec for state in program.states) else 1
+
+
 def render(program: Program) -> str:
     """The program as text; equal programs give equal text."""
     raw, start = program.input.raw, program.input.result
-    lines = [f"leanspike program {VERSION}", f"name {program.name}", f"steps {program.steps}"]
+    lines = [f"leanspike program {version(program)}", f"name {program.name}", f"steps {program.steps}"]
     lines.append(f"raw {_typed(raw.type, raw.shape)} levels={program.input.levels}")
     encoding = " ".join([program.input.encoding.keyword, *_settings(program.input.encoding, ())])
     lines.append(f"{start.name}: {_typed(start.type, start.shape)} = {encoding}")
     for op in program.operations:
         for name in states(op):
             state = program.state[name]
-            lines.append(f"state {name} {_typed(state.type, state.shape)}")
+            codec = _settings(state.codec, ()) if state.codec else ()
+            lines.append(" ".join([f"state {name} {_typed(state.type, state.shape)}", *codec]))
         words = [op.keyword, *sources(op), *_settings(op, ("result", *_SOURCES))]
         lines.append(f"{op.result.name}: {_typed(op.result.type, op.result.shape)} = {' '.join(words)}")
     readout = program.readout
@@ -103,8 +110,8 @@ def _lines(text: str) -> list[str]:
     if len(text) > MOST_CHARACTERS:
         raise ProgramError(f"has {len(text)} characters, more than any program", where="program text")
     lines = text.removesuffix("\n").split("\n")
-    if lines[0] != f"leanspike program {VERSION}":
-        remedy = f"this leanspike reads 'leanspike program {VERSION}'"
+    if lines[0] not in [f"leanspike program {version}" for version in VERSIONS]:
+        remedy = f"this leanspike reads 'leanspike program {VERSIONS[-1]}' and older"
         raise ProgramError(f"starts with {lines[0][:60]!r}", where="program text", remedy=remedy)
     return lines
 
@@ -140,9 +147,9 @@ class _Reader:
         if first.endswith(":"):
             self._value(first[:-1], rest)
         elif first == "state":
-            (name, typed), _ = _words(rest, 2, "NAME TYPE[SHAPE]")
+            (name, typed), keyed = _words(rest, 2, "NAME TYPE[SHAPE], or with lowest=N highest=N shift=N")
             kind, shape = _parse_typed(typed)
-            self.states.append(State(name, shape, kind))
+            self.states.append(State(name, shape, kind, Codec(**_settled(Codec, keyed)) if keyed else None))
         elif first == "array":
             (name, typed), _ = _words(rest, 2, "NAME TYPE[SHAPE]")
             if name in self.arrays:

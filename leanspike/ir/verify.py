@@ -9,15 +9,16 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from leanspike.core.errors import ProgramError
+from leanspike.ir import neuron_rules
 from leanspike.ir.encodings import Delta, Direct, Latency, Rate, Sequence
 from leanspike.ir.inttype import MOST_BITS, SPIKE, Ints
-from leanspike.ir.ops import LIF, MOST_AXES, Dense, Integrate, Operation, Shape, arrays, parameters, sources, states
+from leanspike.ir.ops import LIF, MOST_AXES, Dense, Integrate, Operation, Shape, arrays, sources, states
 from leanspike.ir.program import READOUTS, Program
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.shapes import result_shape
+from leanspike.ir.violation import Violation
 
 NAME = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_.]{0,63}")
 TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
@@ -28,22 +29,8 @@ MOST_CHANNELS = 1 << 18
 MOST_CONSTANTS = 1 << 28
 MOST_OPERATIONS = 4_096
 MOST_STATES = 2 * MOST_OPERATIONS
-MOST_SHIFT = 30
-MOST_MULTIPLIER = 65_535
 MOST_MARGIN = (1 << 31) - 1
 _SHOWN = 20
-
-
-@dataclass(frozen=True)
-class Violation:
-    """A broken rule: where, what, and what to do."""
-
-    where: str
-    what: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what} ({self.remedy})"
 
 
 def verify(program: Program) -> Program:
@@ -67,7 +54,13 @@ def violations(program: Program) -> list[Violation]:
     """
     structure = [*_limits(program), *_names(program)]
     if not structure:
-        structure = [*_together(program), *_input(program), *_shapes(program), *_neurons(program), *_readout(program)]
+        structure = [
+            *_together(program),
+            *_input(program),
+            *_shapes(program),
+            *neuron_rules.broken(program),
+            *_readout(program),
+        ]
     return structure or list(_widths(program))
 
 
@@ -191,55 +184,6 @@ def _shapes(program: Program) -> Iterator[Violation]:
         ):
             what = f"declares {list(op.result.shape)} of {list(values[sources(op)[0]].shape)}"
             yield Violation(op.result.name, what, f"{op.keyword} gives {list(shape)}")
-
-
-def _neurons(program: Program) -> Iterator[Violation]:
-    for op in program.operations:
-        if isinstance(op, LIF | Integrate):
-            yield from _neuron(op, program)
-
-
-def _neuron(op: LIF | Integrate, program: Program) -> Iterator[Violation]:
-    where, channels, kind = op.result.name, op.result.shape[-1], program.state[op.state].type
-    if program.state[op.state].shape != op.result.shape:
-        yield Violation(where, f"its state has shape {list(program.state[op.state].shape)}", "the value's own shape")
-    if not kind.signed:
-        yield Violation(where, f"its potential is {kind}", "potentials are signed")
-    wanted = SPIKE if isinstance(op, LIF) else kind
-    if op.result.type != wanted:
-        yield Violation(where, f"declares {op.result.type}", f"it gives {wanted}")
-    for name in parameters(op):
-        rows = program.arrays[name].values.shape
-        if len(rows) != 2 or rows[0] not in (1, program.steps) or rows[1] not in (1, channels):
-            remedy = f"[1 or {program.steps}, 1 or {channels}]"
-            yield Violation(where, f"array {name} has shape {list(rows)}", remedy)
-    multiplier = program.arrays[op.leak].values
-    if not 0 <= op.shift <= MOST_SHIFT or int(multiplier.min()) < 0 or int(multiplier.max()) > MOST_MULTIPLIER:
-        remedy = f"shift 0 to {MOST_SHIFT}, multipliers 0 to {MOST_MULTIPLIER}"
-        yield Violation(where, f"leak by {multiplier.min()} to {multiplier.max()} >> {op.shift}", remedy)
-    if isinstance(op, LIF):
-        yield from _firing(op, program)
-
-
-def _firing(op: LIF, program: Program) -> Iterator[Violation]:
-    where, threshold = op.result.name, program.arrays[op.threshold].values
-    if int(threshold.min()) < 1 or int(threshold.max()) > program.state[op.state].type.highest:
-        what = f"thresholds {threshold.min()} to {threshold.max()}"
-        yield Violation(where, what, f"1 to {program.state[op.state].type.highest}, what v can reach")
-    if op.reset not in ("subtract", "zero"):
-        yield Violation(where, f"reset {op.reset!r}", "subtract or zero")
-    if op.reset_by is not None:
-        amount = program.arrays[op.reset_by].values
-        if op.reset != "subtract" or int(amount.min()) < 0:
-            what = f"a reset {op.reset} by {amount.min()} to {amount.max()}"
-            yield Violation(where, what, "reset_by goes with reset=subtract, 0 or more")
-    if (op.refractory > 0) != (op.hold is not None) or op.refractory < 0:
-        yield Violation(where, "a refractory period and its counter go together", "give both or neither")
-    elif op.hold is not None:
-        hold = program.state[op.hold]
-        if hold.shape != op.result.shape or hold.type.signed or hold.type.highest < op.refractory:
-            what = f"counter {hold.type}{list(hold.shape)}"
-            yield Violation(where, what, f"unsigned, up to {op.refractory}, same shape")
 
 
 def _readout(program: Program) -> Iterator[Violation]:

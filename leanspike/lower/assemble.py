@@ -54,7 +54,7 @@ class _Assembly:
         bias = self.array(f"b{n}", stage.bias) if stage.bias.any() else None
         potential = IntType(self.config.state_bits(int(stage.multiplier.max())), True)
         current, shape, shift = self.last, self.last.shape, self.config.leak_bits
-        self.states.append(State(state, shape, potential))
+        self.states.append(State(state, shape, potential, stage.codec))
         if stage.threshold is None:
             self.put(Integrate(Value(f"u{n}", shape, potential), current.name, state, multiplier, shift, bias))
             return

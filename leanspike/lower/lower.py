@@ -157,7 +157,7 @@ def _as_stages(stages: tuple[IntegerStage, ...], config: LowerConfig) -> tuple[S
 def _same_integers(program: Program, draft: Draft, check: _Samples, floats: Floats) -> StepReport:
     """The program against its own stages in another implementation, float64 that holds integers; no early exit."""
     states, fires = program.state, [op for op in program.operations if isinstance(op, LIF | Integrate)]
-    expected = simulate(draft, check.integers, tuple(states[op.state].type.bits for op in fires))
+    expected = simulate(draft, check.integers, tuple(states[op.state] for op in fires))
     trace = run_fast(replace(program, readout=replace(program.readout, exit=None)), check.raw)
     wrong = (trace.scores != expected).any(1).mean()
     if wrong:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from leanspike.core.errors import LoweringError
+from leanspike.ir import Codec
 from leanspike.ir.inttype import Ints
-from leanspike.ir.verify import MOST_MULTIPLIER
+from leanspike.ir.neuron_rules import MOST_MULTIPLIER
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Draft, Floats, Stage
 
@@ -33,6 +34,7 @@ class IntegerStage:
         unit: ``[C]`` what the integer 1 of its currents and potentials stands for.
         weight: as the stage's, integers.
         bias, multiplier, threshold, reset_by: ``[S, C]``.
+        codec: how its potentials are kept; None keeps them whole.
     """
 
     of: Stage
@@ -43,6 +45,7 @@ class IntegerStage:
     multiplier: Ints
     threshold: Ints | None
     reset_by: Ints | None
+    codec: Codec | None = None
 
     def as_stage(self, leak_bits: int) -> Stage:
         """The stage with integers in the place of its floats; its leak is ``m / 2^k``, exactly."""

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from leanspike.ir import State, intmath
 from leanspike.lower.draft import Draft, Flat, Floats, Stage
 
 
-def simulate(draft: Draft, x: Floats, widths: tuple[int, ...] | None = None) -> Floats:
+def simulate(draft: Draft, x: Floats, states: tuple[State, ...] | None = None) -> Floats:
     """Scores ``[B, K]`` of the readout.
 
     Args:
         x: ``[T, B, ...]``, images channels last.
-        widths: of a draft of integers, the bits of every stage's potentials: they saturate, and leaks are floored.
+        states: of a draft of integers, every stage's potentials: they saturate, leaks are floored, and what a step
+            leaves is stored by the state's codec.
     """
     spikes: Floats = x
     for i, stage in enumerate(draft.stages):
-        spikes, potential = _stage(stage, spikes, widths[i] if widths else None)
+        spikes, potential = _stage(stage, spikes, states[i] if states else None)
     steps = len(x)
     if draft.readout == "count":
         return spikes.sum(0)  # type: ignore[no-any-return]
@@ -26,7 +28,7 @@ def simulate(draft: Draft, x: Floats, widths: tuple[int, ...] | None = None) -> 
     return reduced[draft.readout]  # type: ignore[no-any-return]
 
 
-def _stage(stage: Stage, x: Floats, bits: int | None) -> tuple[Floats, Floats]:
+def _stage(stage: Stage, x: Floats, state: State | None) -> tuple[Floats, Floats]:
     for operation in stage.before:
         if isinstance(operation, Flat):
             x = x.reshape(*x.shape[:2], -1)
@@ -44,7 +46,7 @@ def _stage(stage: Stage, x: Floats, bits: int | None) -> tuple[Floats, Floats]:
         y = current[t] + bias
         if stage.norm is not None:
             y = y * _row(stage.norm.scale, t) + _row(stage.norm.shift, t)
-        u = leak * v + y if bits is None else (np.floor(leak * v) + y).clip(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+        u = leak * v + y if state is None else intmath.saturate(np.floor(leak * v) + y, state.type)
         u = np.where(hold > 0, v, u)
         potentials[t] = v = u
         if stage.threshold is not None:
@@ -53,6 +55,8 @@ def _stage(stage: Stage, x: Floats, bits: int | None) -> tuple[Floats, Floats]:
             amount = theta if stage.reset_by is None else _row(stage.reset_by, t)
             v = u - fired * amount if stage.reset == "subtract" else u * ~fired
             spikes[t] = fired
+        if state is not None:
+            v = intmath.stored(v.astype(np.int64), state.codec).astype(np.float64)
     return spikes, potentials
 
 

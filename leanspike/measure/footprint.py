@@ -1,7 +1,7 @@
-"""Memory of a program as stored: every integer at its own width.
+"""Memory of a program as stored: every integer at its own width, codes of few-bit states packed into bytes.
 
     constants   sum over arrays of size * bits      weights, biases, thresholds, leaks, tables
-    states      sum over states of size * bits      potentials, refractory counters
+    states      sum over states of size * bits      potentials, refractory counters; with a codec size / codes a byte
 
 Rounded up to bytes array by array and state by state. What a target needs beside (code, stack, padding) it states
 itself.
@@ -37,7 +37,7 @@ class Footprint:
 def footprint(program: Program) -> Footprint:
     """Count."""
     arrays = sum(-(-array.stored_bits // 8) for array in program.arrays.values())
-    states = sum(-(-math.prod(state.shape) * state.type.bits // 8) for state in program.states)
+    states = sum(state.stored_bytes for state in program.states)
     table = getattr(program.input.encoding, "table", None)
     parameters = sum(array.values.size for name, array in program.arrays.items() if name != table)
     hold = {op.hold for op in program.spiking}

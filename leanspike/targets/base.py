@@ -24,7 +24,7 @@ from leanspike.core.errors import TargetError
 from leanspike.core.files import make_folder
 from leanspike.core.trace import Trace
 from leanspike.ir import Program, verify
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 
 Grade = Literal["exact", "roundtrip", "timing"]
 NAMES = ("engine", "c", "onnx", "tflite", "nir")

@@ -11,7 +11,7 @@ from leanspike import engine
 from leanspike.core.trace import Trace
 from leanspike.engine.plan import plan
 from leanspike.ir import Program, save
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets.base import Artefact, Grade
 
 GRADE: Grade = "exact"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from leanspike.ir import LIF, Integrate, IntType, Program
 from leanspike.ir.ranges import Ranges
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 
 WORD = IntType(32, True)
 

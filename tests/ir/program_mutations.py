@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import safetensors.numpy
-from small_programs import dense, every_operation, with_array, with_input
+from small_programs import dense, every_operation, with_array, with_input, with_state
 
 from leanspike import ir
 from leanspike.core.errors import ProgramError
@@ -47,7 +47,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def programs() -> list[Program]:
-    """One of every encoding."""
+    """One of every encoding, and one of few-bit states."""
     plain = dense(np.arange(-6, 6).reshape(3, 4), steps=5, leak=1)
     raw = Value("raw", (3,), IntType(4, False))
     spikes = Value("x", (3,), ir.inttype.SPIKE)
@@ -57,7 +57,8 @@ def programs() -> list[Program]:
     series = Value("raw", (3, 9), IntType(8, False))
     delta = with_input(wide, raw=series, result=Value("x", (6,), ir.inttype.SPIKE), encoding=ir.Delta(20, 127))
     steps = Value("raw", (5, 3), IntType(8, False))
-    return [every_operation(), plain, late, delta, with_input(plain, raw=steps, encoding=ir.Sequence())]
+    few = with_state(with_state(every_operation(), "v1", codec=ir.Codec(-1, 1, 4)), "v3", codec=ir.Codec(-8, 7, 2))
+    return [every_operation(), few, plain, late, delta, with_input(plain, raw=steps, encoding=ir.Sequence())]
 
 
 def sealed(text: str, arrays: Arrays, told: str = "{}") -> bytes:
@@ -66,7 +67,7 @@ def sealed(text: str, arrays: Arrays, told: str = "{}") -> bytes:
     for name in sorted(arrays):
         digest.update(name.encode(errors="replace") + b"\0" + arrays[name].tobytes())
     whole = hashlib.sha256(f"{digest.hexdigest()}\n{told}".encode()).hexdigest()
-    metadata = {"format": store.FORMAT, "version": "1", "text": text, "origin": told, "sha256": whole}
+    metadata = {"format": store.FORMAT, "version": text[18:19], "text": text, "origin": told, "sha256": whole}
     return safetensors.numpy.save(arrays, metadata)
 
 

@@ -350,3 +350,18 @@ def test_narrow_states_keep_the_trace() -> None:
 def test_settings_out_of_range_are_refused(setting: str, value: int) -> None:
     with pytest.raises(ConfigError, match=f"lower.{setting}: {value} is not a possible value"):
         LowerConfig(**{setting: value})
+
+
+def test_codecs_of_the_integer_stages_come_into_the_program_and_its_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["leanspike.lower.lower"]
+    codecs = itertools.cycle([ir.Codec(-1, 1, 6), ir.Codec(-8, 7, 4)])
+
+    def few_bits(*given: Any) -> tuple[Any, ...]:
+        return tuple(replace(stage, codec=next(codecs)) for stage in quantised(*given))
+
+    quantised = module.quantised  # type: ignore[attr-defined]
+    monkeypatch.setattr(module, "quantised", few_bits)
+    network = built("mlp", "none", "membrane_last", (1, 6, 6))
+    program = lower(network, encoded("direct", (1, 6, 6))).program
+    kept = [state.codec for state in program.states]
+    assert kept == [ir.Codec(-1, 1, 6), ir.Codec(-8, 7, 4), ir.Codec(-1, 1, 6)]

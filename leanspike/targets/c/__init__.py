@@ -10,7 +10,7 @@ from pathlib import Path
 
 from leanspike.core.files import write_text
 from leanspike.ir.program import Program
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets.base import Artefact, Grade
 from leanspike.targets.c.host import run
 from leanspike.targets.c.layout import lay_out

@@ -27,7 +27,7 @@ from leanspike.core.errors import TargetError
 from leanspike.core.trace import Ints
 from leanspike.ir.program import Program
 from leanspike.ir.reference import check_raw
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets import base
 from leanspike.targets.c import toolchain
 from leanspike.targets.c.host import packed

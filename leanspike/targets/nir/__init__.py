@@ -16,7 +16,7 @@ from leanspike.core.errors import TargetError
 from leanspike.core.files import write_bytes
 from leanspike.core.trace import Trace
 from leanspike.ir import Program
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets.base import Artefact, Grade
 from leanspike.targets.nir.file import content, graph_of, load
 from leanspike.targets.nir.graph import DT

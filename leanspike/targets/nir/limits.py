@@ -13,7 +13,7 @@ import numpy as np
 from leanspike.ir import LIF, Direct, Integrate, MaxPool, Program, Reshape, Sequence, ranges
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import parameters
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets.nir.graph import SLOWEST, beta, synapses_of
 
 

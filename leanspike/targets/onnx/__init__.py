@@ -14,7 +14,7 @@ import numpy.typing as npt
 from leanspike.core.files import write_bytes
 from leanspike.core.trace import Trace
 from leanspike.ir import Program, ranges
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets import seal
 from leanspike.targets.base import Artefact, Grade
 from leanspike.targets.onnx.graph import OPSET

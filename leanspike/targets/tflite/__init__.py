@@ -17,7 +17,7 @@ from leanspike.core.files import write_bytes
 from leanspike.core.trace import Trace
 from leanspike.ir import Conv2d, Dense, IntType, Program, ranges
 from leanspike.ir.ranges import Ranges
-from leanspike.ir.verify import Violation
+from leanspike.ir.violation import Violation
 from leanspike.targets import seal
 from leanspike.targets.base import Artefact, Grade
 from leanspike.targets.rules import WORD, early_sums
