@@ -88,6 +88,7 @@ def _host(program: Program, samples: ProgramSamples) -> dict[str, Any]:
         "sparsity": found.sparsity,
         "macs": found.macs,
         "acs": found.acs,
+        "energy_nj": found.energy_nj,
         "footprint": asdict(found.footprint),
         "latency_us": asdict(latency),
     }

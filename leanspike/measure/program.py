@@ -20,8 +20,10 @@ from leanspike.core.trace import Trace
 from leanspike.ir import Program, run_fast
 from leanspike.ir.counts import multiplies, synapses, synaptic_operations
 from leanspike.measure.activity import LayerActivity, firing_rates, sparsity, spikes_per_sample
+from leanspike.measure.energy import energies
 from leanspike.measure.footprint import Footprint, footprint
 from leanspike.measure.quality import accuracy, correct, wilson
+from leanspike.measure.work import Executed, executed
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class Measurement:
         sparsity: share of (neuron, step) pairs without a spike; None without a spiking layer.
         macs, acs: synaptic operations a sample, mean.
         footprint: memory as stored.
+        executed: the arithmetic by layer, kind and width.
+        energy_nj: of that, nJ a sample by every model of :mod:`leanspike.measure.energy`; None where one has no figure.
     """
 
     predictions: npt.NDArray[np.int64]
@@ -49,6 +53,8 @@ class Measurement:
     macs: float
     acs: float
     footprint: Footprint
+    executed: Executed
+    energy_nj: dict[str, float | None]
 
 
 def measure(
@@ -67,37 +73,37 @@ def measure(
     Raises:
         ProgramError: the samples do not fit the program. DataError: no samples, or not as many labels.
     """
-    trace, macs, acs = _executed(program, raw, numbers)
+    trace, synaptic = _run(program, raw, numbers)
     layers = [_activity(program, op.result.name, trace.spikes[op.result.name]) for op in program.spiking]
-    right = correct(trace.predictions, labels)
+    right, steps = correct(trace.predictions, labels), float(trace.steps.mean())
+    multiplied = {op.result.name for op in synapses(program) if multiplies(op, program)}
+    work = executed(program, synaptic, {layer.name: layer.spikes for layer in layers}, steps)
     return Measurement(
         trace.predictions,
         accuracy(trace.predictions, labels),
         wilson(right, len(labels)),
-        float(trace.steps.mean()),
+        steps,
         spikes_per_sample(layers),
         dict(firing_rates(layers)),
         sparsity(layers) if layers else None,
-        macs,
-        acs,
+        float(sum(count for name, count in synaptic.items() if name in multiplied)),
+        float(sum(count for name, count in synaptic.items() if name not in multiplied)),
         footprint(program),
+        work,
+        energies(work),
     )
 
 
-def _executed(
+def _run(
     program: Program, raw: npt.NDArray[Any], numbers: npt.NDArray[np.int64] | None
-) -> tuple[Trace, float, float]:
-    """Trace, MACs and ACs a sample: by the engine, or where it was not built by the interpreter, equal and slower."""
+) -> tuple[Trace, dict[str, float]]:
+    """Trace, and synaptic operations a sample: by the engine, or where it was not built by the interpreter, slower."""
     try:
         trace, counts = engine.run_counted(program, raw, numbers)
-        return trace, counts.macs, counts.acs
+        done = counts.synaptic
     except MissingTool:
-        done = synaptic_operations(program, raw, numbers)
-        macs, acs = 0.0, 0.0
-        for synapse in synapses(program):
-            mean = float(done[synapse.result.name].mean())
-            macs, acs = (macs + mean, acs) if multiplies(synapse, program) else (macs, acs + mean)
-        return run_fast(program, raw, numbers), macs, acs
+        trace, done = run_fast(program, raw, numbers), synaptic_operations(program, raw, numbers)
+    return trace, {name: float(count.mean()) for name, count in done.items()}
 
 
 def _activity(program: Program, name: str, spikes: npt.NDArray[np.int64]) -> LayerActivity:

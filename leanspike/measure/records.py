@@ -23,7 +23,14 @@ from leanspike.measure.latency import Latency
 
 SCHEMA = 1
 FILE = "results.json"
-TABLES = ("firing_rate", "versions", "parameters", "configuration", "machine")  # fields whose keys are free
+TABLES = (
+    "firing_rate",
+    "versions",
+    "parameters",
+    "configuration",
+    "machine",
+    "energy_nj",
+)  # fields whose keys are free
 R = typing.TypeVar("R")
 
 
@@ -50,7 +57,7 @@ class TrialRecord:
     macs: float | None = None
     acs: float | None = None
     memory_bytes: int | None = None
-    energy_nj: float | None = None
+    energy_nj: Mapping[str, float | None] | None = None
     train_seconds: float | None = None
     epochs: int | None = None
     best_epoch: int | None = None
@@ -75,6 +82,9 @@ class TrialRecord:
         for name, rate in (self.firing_rate or {}).items():
             right = isinstance(rate, (int, float)) and 0 <= rate <= 1
             require(right, f"firing_rate.{name}", rate, "spikes a neuron and step, 0..1")
+        for name, energy in (self.energy_nj or {}).items():
+            right = energy is None or (isinstance(energy, (int, float)) and 0 <= energy < math.inf)
+            require(right, f"energy_nj.{name}", energy, "nJ a sample, 0 or more, or null")
         for key in ("spikes_per_sample", "params", "synapses", "macs", "acs", "train_seconds", "memory_bytes"):
             value = getattr(self, key)
             require(value is None or 0 <= value < math.inf, key, value, "a number >= 0, or null")

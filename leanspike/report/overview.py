@@ -163,6 +163,8 @@ def figure(trial: TrialRecord, key: str) -> float | None:
         return None if trial.macs is None or trial.acs is None else trial.macs + trial.acs
     if key.startswith("rate:"):
         return (trial.firing_rate or {}).get(key[5:])
+    if key.startswith("energy:"):
+        return (trial.energy_nj or {}).get(key[7:])
     value: float | None = getattr(trial, key)
     return value
 

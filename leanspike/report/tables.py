@@ -123,7 +123,7 @@ def _figures(overview: Overview) -> list[Column]:
         Column("ACs", "accumulates a sample, caused by spikes", lambda group: number(group.middle("acs"))),
         Column("Parameters", "trained numbers", lambda group: number(group.middle("params"))),
         Column("Memory", "bytes as stored", lambda group: number(group.middle("memory_bytes"))),
-        Column("Energy", "nanojoules a sample, by model", lambda group: number(group.middle("energy_nj"))),
+        *_energies(overview),
         Column(
             "Validation",
             "validation accuracy of the chosen epoch",
@@ -132,6 +132,18 @@ def _figures(overview: Overview) -> list[Column]:
         Column("Training", "wall-clock time of one training", lambda group: seconds(group.middle("train_seconds"))),
     ]
     return [dataclasses.replace(column, cell=_applied(column)) for column in columns]
+
+
+def _energies(overview: Overview) -> list[Column]:
+    """A column for every energy model that has a figure for some trial."""
+    tables = [trial.energy_nj or {} for group in overview.all_groups for trial in group.trials]
+    names = dict.fromkeys(name for table in tables for name, value in table.items() if value is not None)
+    columns = []
+    for name in names or [""]:
+        meaning = f"nanojoules a sample, arithmetic by the cited figures of the model {name}; without memory"
+        cell = lambda group, key=f"energy:{name}": number(group.middle(key))  # noqa: E731
+        columns.append(Column(f"nJ {name}" if name else "Energy", meaning, cell))
+    return columns
 
 
 def _applied(column: Column) -> Callable[[Group], str]:

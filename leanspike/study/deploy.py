@@ -77,6 +77,7 @@ def program_record(
         macs=measured.macs,
         acs=measured.acs,
         synapses=measured.footprint.synapses,
+        energy_nj=measured.energy_nj,
         memory_bytes=measured.footprint.array_bytes + measured.footprint.state_bytes,
         anytime=anytime(logits, test.y),
         exit_curve=exit_curve(logits, test.y),
