@@ -3,11 +3,15 @@
 A weight row belongs to an input, ``weight[in, out]`` (convolution: ``weight[kh, kw, in, out]``): a spike adds one
 contiguous row, which is what the gather kernels and the event-driven targets read. Where the input is constant in
 time (:class:`~leanspike.nn.constant.Constant`) the product is computed once and is constant in time again.
+
+Pruned connections are False in ``mask``, and their weights are 0 in ``weight`` itself: forward knows no mask, so every
+kernel serves, and whoever changes weights (an optimizer) calls :func:`hold_masked` afterwards.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +25,66 @@ from leanspike.nn.spikes import Spikes
 Signal = Tensor | Constant | Spikes
 
 
-class Linear(nn.Module):
+class Synapses(nn.Module):
+    """What linear and convolution share: weights, and which of them are connections.
+
+    Attributes:
+        weight: ``[..., in, out]``.
+        bias: ``[out]`` or None.
+        mask: bool like ``weight``, False where a connection was pruned; None: all are there. A buffer, in the state
+            dict where there is one; loading a state dict with or without a mask sets or removes it.
+    """
+
+    weight: nn.Parameter
+    bias: nn.Parameter | None
+    mask: Tensor | None
+
+    def __init__(self, shape: tuple[int, ...], bias: bool) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(math.prod(shape[:-1]))
+        self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(shape[-1]).uniform_(-bound, bound)) if bias else None
+        self.register_buffer("mask", None)
+
+    def scaled(self, x: Spikes) -> Tensor:
+        """The weights as ``x`` sees them: multiplied with its gain."""
+        return self.weight if x.gain == 1.0 else self.weight * x.gain
+
+    def prune(self, mask: Tensor | None) -> None:
+        """Keep the connections where ``mask`` (bool, like ``weight``) is True; None: all, from now on."""
+        if mask is not None and (mask.shape != self.weight.shape or mask.dtype != torch.bool):
+            raise ValueError(f"a mask is bool {tuple(self.weight.shape)}, not {mask.dtype} {tuple(mask.shape)}")
+        self.mask = mask
+        self.hold()
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Set pruned weights to exactly 0, and the bias of outputs that have no connection left."""
+        if self.mask is None:
+            return
+        self.weight.masked_fill_(~self.mask, 0.0)
+        if self.bias is not None:
+            self.bias.masked_fill_(~self.mask.flatten(0, -2).any(0), 0.0)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        """A state dict knows whether there is a mask."""
+        self.mask = None if f"{prefix}mask" not in state_dict else torch.ones_like(self.weight, dtype=torch.bool)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def hold_masked(network: nn.Module) -> None:
+    """Set the pruned weights of all synapses of ``network`` to exactly 0."""
+    for layer in network.modules():
+        if isinstance(layer, Synapses):
+            layer.hold()
+
+
+class Linear(Synapses):
     """Dense synapses: ``[T, B, in] -> [T, B, out]``; initialised as torch's Linear (uniform, 1/sqrt(in))."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        super().__init__()
+        super().__init__((in_features, out_features), bias)
         self.in_features, self.out_features = in_features, out_features
-        bound = 1 / math.sqrt(in_features)
-        self.weight = nn.Parameter(torch.empty(in_features, out_features).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(out_features).uniform_(-bound, bound)) if bias else None
 
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
@@ -45,27 +100,19 @@ class Linear(nn.Module):
             x = x.dense()
         return self._product(x)
 
-    def scaled(self, x: Spikes) -> Tensor:
-        """The weights as ``x`` sees them: multiplied with its gain."""
-        return self.weight if x.gain == 1.0 else self.weight * x.gain
-
     def _product(self, x: Tensor) -> Tensor:
         return dense_product(x, self.weight, self.bias)
 
 
-class Conv2d(nn.Module):
+class Conv2d(Synapses):
     """2-D convolution, stride 1 or more: ``[T, B, C, H, W] -> [T, B, out, H', W']``, initialised as torch's."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel: int = 3, padding: int = 1, stride: int = 1, bias: bool = True
     ) -> None:
-        super().__init__()
+        super().__init__((kernel, kernel, in_channels, out_channels), bias)
         self.in_channels, self.out_channels, self.kernel = in_channels, out_channels, kernel
         self.padding, self.stride = padding, stride
-        bound = 1 / math.sqrt(in_channels * kernel * kernel)
-        shape = (kernel, kernel, in_channels, out_channels)
-        self.weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(out_channels).uniform_(-bound, bound)) if bias else None
 
     def extra_repr(self) -> str:
         """The sizes, as torch prints them."""
@@ -82,10 +129,6 @@ class Conv2d(nn.Module):
             x = x.dense()
         unfolded: Tensor = self._product(x.flatten(0, 1)).unflatten(0, x.shape[:2])
         return unfolded
-
-    def scaled(self, x: Spikes) -> Tensor:
-        """The weights as ``x`` sees them: multiplied with its gain."""
-        return self.weight if x.gain == 1.0 else self.weight * x.gain
 
     def _product(self, x: Tensor) -> Tensor:
         weight = self.weight.permute(3, 2, 0, 1)

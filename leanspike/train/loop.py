@@ -14,21 +14,24 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from leanspike.core.errors import ConfigError
 from leanspike.core.files import make_folder, write_json
 from leanspike.core.records import require, to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
+from leanspike.nn.synapses import hold_masked
 from leanspike.train import checkpoint as checkpoints
 from leanspike.train.batches import Draw, Epoch, Samples
 from leanspike.train.checkpoint import Checkpoint
 from leanspike.train.config import RunConfig
+from leanspike.train.constraint import Constraint
+from leanspike.train.devices import generator_of, make_fabric, reduce
 from leanspike.train.evaluate import evaluate
 from leanspike.train.networks import build_network, store_network
 from leanspike.train.objective import Objective
@@ -67,6 +70,7 @@ class _Run:
     config: RunConfig
     fabric: Fabric
     network: nn.Module
+    constraint: Constraint
     objective: Objective
     model: Any
     optimizer: Any
@@ -79,26 +83,13 @@ class _Run:
     board: Board | None = None
 
 
-def make_fabric(config: RunConfig, devices: int = 1, nodes: int = 1) -> Fabric:
-    """A launched Fabric: the GPU where there is one, else the CPU; several devices train as processes (DDP).
-
-    Raises:
-        ConfigError: a precision that the device has not.
-    """
-    accelerator, precision = "cuda" if torch.cuda.is_available() else "cpu", config.train.precision
-    possible = accelerator == "cuda" or precision != "16-mixed"
-    require(possible, "train.precision", precision, "16-mixed needs a CUDA device; a CPU has bf16-mixed and 32-true")
-    fabric = Fabric(accelerator=accelerator, devices=devices, num_nodes=nodes, precision=precision)
-    fabric.launch()
-    return fabric
-
-
 def fit(
     config: RunConfig,
     data: TrainingData,
     out: Path | None = None,
     *,
     network: nn.Module | None = None,
+    constraint: Constraint | None = None,
     fabric: Fabric | None = None,
     devices: int = 1,
     nodes: int = 1,
@@ -113,6 +104,7 @@ def fit(
         data: ``dataset.training_only()``.
         out: folder of ``config.json``, the checkpoints and at last ``network.safetensors``; None writes nothing.
         network: your own, or an artificial one (any module ``[B, ...] -> logits [B, K]``).
+        constraint: acts after each step and on the loss (pruning, learnable thresholds); a fresh one for each call.
         fabric: your own, launched; else one with ``devices`` a machine on ``nodes`` machines.
         checkpoint_seconds: within an epoch, save when so much time has passed; after each epoch always.
         tensorboard: log to ``out/tensorboard``.
@@ -125,7 +117,8 @@ def fit(
     if not isinstance(data, TrainingData):
         raise TypeError("fit takes dataset.training_only(), from which the test set cannot be reached")
     training, validation = split(data, config.train.validation, config.seed)
-    facts, progress = facts_of(config, data), progress or Progress()
+    constraint, progress = constraint or Constraint(), progress or Progress()
+    facts = facts_of(config, data) | {"constraint": constraint.facts()}
     found = _resume(out, config, facts, progress) if out else None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
@@ -134,11 +127,12 @@ def fit(
         fabric = fabric or make_fabric(config, devices, nodes)
         possible, key = fabric.world_size <= min(config.train.batch_size, len(training)), "train.batch_size"
         require(possible, key, config.train.batch_size, f"a sample for each of the {fabric.world_size} processes")
-        objective = Objective(network, config, partial(_reduce, fabric, how="mean"))
+        objective = Objective(network, config, partial(reduce, fabric, how="mean"), constraint)
         run = _Run(
             config=config,
             fabric=fabric,
             network=network,
+            constraint=constraint,
             objective=objective,
             model=fabric.setup_module(objective),
             optimizer=fabric.setup_optimizers(make_optimizer(network, config.train)),
@@ -162,14 +156,14 @@ def _state(run: _Run, found: Checkpoint | None) -> State:
     state = State.start(run.network, run.config.train, run.fabric.device)
     found = run.fabric.broadcast(found)
     if found:
-        restore(found, state, run.network, run.optimizer.optimizer)
+        restore(found, state, run.network, run.optimizer.optimizer, run.constraint)
         run.fabric.strategy.precision.load_state_dict(found.facts["loss_scale"])
     return state
 
 
 def _train_epoch(run: _Run, state: State) -> None:
     config, fabric, started, first = run.config.train, run.fabric, time.monotonic(), state.step
-    saved, generator = started, _generator(fabric.device)
+    saved, generator = started, generator_of(fabric.device)
     epoch = Epoch.draw(run.samples, config, run.config.seed, state.epoch)
     steps = epoch.steps(fabric.world_size)
     layers_seed = derive(run.config.seed, Draw.LAYERS, state.epoch, fabric.global_rank)
@@ -209,12 +203,14 @@ def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rat
     if config.clip_norm:
         fabric.clip_gradients(run.model, run.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
     run.optimizer.step()
+    hold_masked(run.network)
+    run.constraint.after_step(run.network, state.epoch + (step + 1) / epoch.steps(processes))
     run.optimizer.zero_grad(set_to_none=True)
 
 
 def _close_epoch(run: _Run, state: State, seen: int, rate: float, seconds: float, speed: float) -> None:
     started = time.monotonic()
-    loss, right = (float(_reduce(run.fabric, value, "sum")) for value in (state.loss, state.right))
+    loss, right = (float(reduce(run.fabric, value, "sum")) for value in (state.loss, state.right))
     if not math.isfinite(loss):
         remedy = "lower it, or set train.clip_norm=1"
         raise ConfigError(f"the loss is {loss} in epoch {state.epoch + 1}", where="train.learning_rate", remedy=remedy)
@@ -225,7 +221,8 @@ def _close_epoch(run: _Run, state: State, seen: int, rate: float, seconds: float
         score = (validation_loss, validation_accuracy, rates)
         record = EpochRecord(state.epoch, loss / seen, right / seen, *score, rate, seconds, speed)
         state.history.append(record)
-        if _better(state.history, state.best_epoch):
+        settled = state.epoch >= run.constraint.settled_at or state.epoch == run.config.train.epochs
+        if settled and _better(state.history, state.best_epoch):
             state.best_epoch = state.epoch
             state.best = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
         if run.board:
@@ -245,7 +242,7 @@ def _validate(run: _Run) -> tuple[float | None, float | None, tuple[float, ...]]
     found = evaluate(run.network, Split(whole.x[own], whole.y[own], whole.numbers[own]), run.config)
     count = len(found.labels)
     sums = torch.tensor([1.0, found.loss, found.accuracy, *found.layer_rates], dtype=torch.float64) * count
-    total, *means = _reduce(fabric, sums.to(fabric.device), "sum").tolist()
+    total, *means = reduce(fabric, sums.to(fabric.device), "sum").tolist()
     loss, accuracy, *rates = (mean / total for mean in means)
     return loss, accuracy, tuple(rates)
 
@@ -273,20 +270,8 @@ def _resume(out: Path, config: RunConfig, facts: dict[str, Any], progress: Progr
 def _save(run: _Run, state: State) -> None:
     if run.out and run.fabric.is_global_zero:
         facts = {**run.facts, "loss_scale": run.fabric.strategy.precision.state_dict()}
-        held = to_checkpoint(state, run.network, run.optimizer.optimizer, facts)
+        held = to_checkpoint(state, run.network, run.optimizer.optimizer, run.constraint, facts)
         checkpoints.save(run.out, held, state.epoch, state.step)
-
-
-def _reduce(fabric: Fabric, value: Tensor, how: Literal["sum", "mean"]) -> Tensor:
-    """The sum or mean of all processes' values; ``value`` itself is left alone."""
-    reduced = fabric.all_reduce(value.clone(), reduce_op=how)
-    assert isinstance(reduced, Tensor)
-    return reduced
-
-
-def _generator(device: torch.device) -> torch.Generator:
-    """Where layers on this device draw from."""
-    return torch.cuda.default_generators[device.index or 0] if device.type == "cuda" else torch.default_generator
 
 
 def _result(run: _Run, state: State) -> TrainResult:

@@ -14,6 +14,7 @@ from leanspike.nn import Network, Output, readout
 from leanspike.train.batches import scaled
 from leanspike.train.coding import coded, straight_to_bits
 from leanspike.train.config import RunConfig
+from leanspike.train.constraint import Constraint
 from leanspike.train.losses import classification, rate_penalty
 
 
@@ -24,11 +25,14 @@ class Objective(nn.Module):
         network: a :class:`~leanspike.nn.Network`, or any module ``[B, ...] -> logits [B, K]`` (an artificial network,
             trained on its cross-entropy).
         mean: average over all processes, for the rate penalty, which is not linear in the batch.
+        constraint: may add a term to the loss.
     """
 
-    def __init__(self, network: nn.Module, config: RunConfig, mean: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, network: nn.Module, config: RunConfig, mean: Callable[[Tensor], Tensor], constraint: Constraint
+    ) -> None:
         super().__init__()
-        self.network, self.config, self.mean = network, config, mean
+        self.network, self.config, self.mean, self.constraint = network, config, mean, constraint
         if isinstance(network, Network):
             loss, kind = config.train.loss, network.readout
             remedy = f"the readout {kind} has no output spikes to count: use membrane or tet"
@@ -56,14 +60,21 @@ class Objective(nn.Module):
             right.add_((readout(output, network.readout).detach().argmax(-1) == own).sum())
             part = share * len(own) / len(labels)
             loss = classification(output, own, network.readout, self.config) * part
-            return loss + self._penalty(output, part) if self.config.train.rate_penalty else loss
+            return loss + self._penalties(output, part)
 
         spikes = coded(x, numbers, self.network, self.config, seed)
         if self.may_cut:
             return self.network.loss(spikes, loss_of), right
         return loss_of(self.network(spikes), slice(0, len(labels))), right
 
-    def _penalty(self, output: Output, share: float) -> Tensor:
+    def _penalties(self, output: Output, share: float) -> Tensor | float:
+        found = self._rate_penalty(output, share) if self.config.train.rate_penalty else 0.0
+        if not self.constraint.sees_output:
+            return found
+        extra = self.constraint.extra_loss(cast(Network, self.network), output)
+        return found if extra is None else found + extra * share
+
+    def _rate_penalty(self, output: Output, share: float) -> Tensor:
         own = torch.stack([layer.rate() for layer in output.hidden]) * share
         # The value is the joined batch's, the gradient this process's part: averaged, they are the joined batch's.
         rates = own + (self.mean(own.detach()) - own.detach())
@@ -73,7 +84,7 @@ class Objective(nn.Module):
         """Whether the loss of a batch is the weighted sum over its pieces."""
         mixes = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in self.network.modules())
         mixes = mixes or (isinstance(self.network, Network) and self.network.mixes_samples)
-        return not mixes and not self.config.train.rate_penalty
+        return not mixes and not self.config.train.rate_penalty and not self.constraint.sees_output
 
     def piece_size(self, batch: int) -> int:
         """Samples to compute at once out of ``batch``."""

@@ -17,6 +17,7 @@ from leanspike.core.records import from_dict, to_dict
 from leanspike.data import TrainingData
 from leanspike.train.checkpoint import Checkpoint, differences
 from leanspike.train.config import RunConfig, TrainConfig
+from leanspike.train.constraint import Constraint
 from leanspike.train.progress import EpochRecord
 
 
@@ -51,7 +52,7 @@ class State:
     def finished(self, config: TrainConfig) -> bool:
         """Whether all epochs are done or too many have passed without a better one."""
         waited = self.epoch - self.best_epoch
-        return self.epoch >= config.epochs or bool(config.patience and waited >= config.patience)
+        return self.epoch >= config.epochs or bool(config.patience and self.best_epoch and waited >= config.patience)
 
 
 def facts_of(config: RunConfig, data: TrainingData) -> dict[str, Any]:
@@ -67,19 +68,24 @@ def check_same_run(checkpoint: Checkpoint, facts: Mapping[str, Any], folder: Pat
     Raises:
         CheckpointError: naming every setting that differs.
     """
-    found = differences({key: checkpoint.facts[key] for key in facts}, dict(facts))
+    found = differences({key: checkpoint.facts.get(key, {}) for key in facts}, dict(facts))
     if found:
         what = "holds a run of another configuration: " + ", ".join(line.removeprefix("config.") for line in found)
         raise CheckpointError(what, where=folder, remedy="choose another --out, or repeat that run's settings")
 
 
 def to_checkpoint(
-    state: State, network: nn.Module, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]
+    state: State,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    constraint: Constraint,
+    facts: Mapping[str, Any],
 ) -> Checkpoint:
-    """The state, the weights and what the optimizer remembers."""
+    """The state, the weights and masks, and what the optimizer and the constraint remember."""
     tensors = {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
     tensors |= {f"best.{name}": tensor for name, tensor in state.best.items()}
     tensors |= {f"average.{i}": tensor for i, tensor in enumerate(state.average)}
+    tensors |= {f"constraint.{name}": tensor for name, tensor in constraint.remembered().items()}
     tensors |= {"sums.loss": state.loss, "sums.right": state.right}
     for i, memory in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{i}.{name}": value for name, value in memory.items() if value is not None}
@@ -87,7 +93,13 @@ def to_checkpoint(
     return Checkpoint(tensors, {**facts, **position, "history": [to_dict(record) for record in state.history]})
 
 
-def restore(checkpoint: Checkpoint, state: State, network: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def restore(
+    checkpoint: Checkpoint,
+    state: State,
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    constraint: Constraint,
+) -> None:
     """Put a checkpoint's content in place; the tensors move to the device of the network.
 
     Raises:
@@ -100,6 +112,7 @@ def restore(checkpoint: Checkpoint, state: State, network: nn.Module, optimizer:
     state.epoch, state.step, state.best_epoch = facts["epoch"], facts["step"], facts["best_epoch"]
     state.history = [from_dict(EpochRecord, record) for record in facts["history"]]
     state.best = {name: tensor.to(device) for name, tensor in part(checkpoint, "best.").items()}
+    constraint.recall({name: tensor.to(device) for name, tensor in part(checkpoint, "constraint.").items()})
     for i, average in enumerate(state.average):
         average.copy_(checkpoint.tensors[f"average.{i}"])
     memory: dict[int, dict[str, Tensor]] = {}

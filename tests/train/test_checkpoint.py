@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from training_processes import PROCESSES
+from training_processes import PROCESSES, digest, kill_after
 
 from leanspike import data, train
 from leanspike.core.errors import CheckpointError
@@ -34,10 +32,6 @@ def saved(folder: Path, epochs: int) -> None:
 
 def last_file(folder: Path) -> Path:
     return folder / json.loads((folder / "checkpoint.json").read_text())["file"]
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_what_is_packed_comes_back_and_equal_content_gives_equal_bytes() -> None:
@@ -147,21 +141,6 @@ def _run(config: RunConfig, out: Path) -> None:
     train.fit(config, data.load("digits").training_only(), out, checkpoint_seconds=0.0)
 
 
-def _kill_after(process: Any, page: Path, saves: int, delay: float) -> None:
-    """SIGKILL, ``delay`` seconds after the process replaced ``page`` so many times; it may end before."""
-
-    def version() -> int:
-        return page.stat().st_ino if page.exists() else 0
-
-    seen = version()
-    while saves and process.is_alive():
-        now = version()
-        saves, seen = saves - (now != seen), now
-    process.join(delay)
-    process.kill()
-    process.join()
-
-
 @pytest.mark.parametrize(
     "settings",
     [
@@ -180,7 +159,7 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bytes(
     for _ in range(100):
         process = PROCESSES.Process(target=_run, args=(config, out))
         process.start()
-        _kill_after(process, out / "checkpoint.json", draws.randrange(9), draws.uniform(0.0, 0.02))
+        kill_after(process, out / "checkpoint.json", draws.randrange(9), draws.uniform(0.0, 0.02))
         if process.exitcode == 0:
             break
         assert process.exitcode == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import runpy
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -31,3 +33,22 @@ def run_leanspike(args: list[str], folder: Path, prepare: Callable[[], None] | N
     if prepare:
         prepare()
     runpy.run_module("leanspike", run_name="__main__")
+
+
+def kill_after(process: Any, page: Path, saves: int, delay: float) -> None:
+    """SIGKILL, ``delay`` seconds after the process replaced ``page`` so many times; it may end before."""
+
+    def version() -> int:
+        return page.stat().st_ino if page.exists() else 0
+
+    seen = version()
+    while saves and process.is_alive():
+        now = version()
+        saves, seen = saves - (now != seen), now
+    process.join(delay)
+    process.kill()
+    process.join()
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
