@@ -30,6 +30,10 @@ class ConfigError(LeanspikeError):
     """A configuration key or value that is unknown, of the wrong type or out of range."""
 
 
+class Diverged(ConfigError):
+    """A training whose loss is no number any more."""
+
+
 class DataError(LeanspikeError):
     """A data set that is unknown, missing, damaged or of an unexpected shape."""
 

@@ -16,8 +16,9 @@ from leanspike import data
 from leanspike.core.errors import LeanspikeError
 from leanspike.core.records import from_dict
 from leanspike.study.config import StudyConfig
+from leanspike.study.queue import work
 from leanspike.study.storage import in_reach, open_store
-from leanspike.study.worker import Job, work
+from leanspike.study.worker import Job
 
 
 def main() -> int:

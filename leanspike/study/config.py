@@ -16,13 +16,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from optuna import Trial
+
 from leanspike.core.errors import ConfigError
 from leanspike.core.records import content_hash, from_dict, merge, parse_value, require, to_dict
 from leanspike.encode import encoded_shape
+from leanspike.measure.pareto import Goal
 from leanspike.train import RunConfig
 
 Point = dict[str, Any]
-Kind = Literal["grid", "ann", "search", "chosen"]
+Kind = Literal["grid", "ann", "search", "chosen", "tune"]
 ANN_KEYS = ("seed", "model.", "train.")  # what changes an ANN: it has no neurons and no encoder
 OWN_KEYS = ("timesteps", "seed", "dataset")
 
@@ -49,6 +52,17 @@ class Range:
         finite = math.isfinite(self.low) and math.isfinite(self.high)
         require(finite and self.low < self.high, f"--search {self.key}", f"{self.low}:{self.high}", "LOW below HIGH")
         require(self.low > 0 or not self.log, f"--search {self.key}", self.low, "a logarithmic range above 0")
+
+    @property
+    def ends(self) -> tuple[float | int, float | int]:
+        """The lowest and the highest value."""
+        return self.value(self.low), self.value(self.high)
+
+    def suggest(self, trial: Trial) -> float | int:
+        """The value that Optuna chooses."""
+        if self.whole:
+            return trial.suggest_int(self.key, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(self.key, self.low, self.high, log=self.log)
 
     def value(self, number: float) -> float | int:
         """``number`` as the key takes it."""
@@ -109,12 +123,17 @@ class StudyConfig:
         """Content hash: studies with equal settings share it, wherever they run."""
         return content_hash(self)
 
+    @property
+    def directions(self) -> tuple[Goal, ...]:
+        """Whether a search wants more or less, a goal each."""
+        return ("max", "min") if self.goals == "accuracy,spikes" else ("max",)
+
     def run_at(self, point: Mapping[str, Any]) -> RunConfig:
         """The run at a point; an ANN's ``timesteps`` of 0 leaves the base run's, which it ignores."""
         values = to_dict(self.run)
         for key, value in point.items():
             if key != "timesteps" or value > 0:
-                values = merge(values, _nested(key, value))
+                values = merge(values, nested(key, value))
         return from_dict(RunConfig, values)
 
     def check(self, shape: tuple[int, ...]) -> None:
@@ -140,11 +159,11 @@ class StudyConfig:
         """The lowest and the highest point of the search, to check its ranges before anything is trained."""
         if not self.search:
             return []
-        ends = ([r.low for r in self.search], [r.high for r in self.search])
+        ends = zip(*(r.ends for r in self.search), strict=True)
         return [
-            {"timesteps": steps, "seed": 0, **{r.key: r.value(v) for r, v in zip(self.search, end, strict=True)}}
-            for steps in self.timesteps
+            {"timesteps": steps, "seed": 0, **{r.key: v for r, v in zip(self.search, end, strict=True)}}
             for end in ends
+            for steps in self.timesteps
         ]
 
     def ann_points(self, points: list[Point]) -> list[Point]:
@@ -196,8 +215,9 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def _nested(key: str, value: Any) -> dict[str, Any]:
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """``a.b`` and a value as ``{"a": {"b": value}}``."""
     head, _, rest = key.partition(".")
     if not head:
         raise ConfigError("expected a configuration key", where=key, remedy="for example neuron.beta")
-    return {head: _nested(rest, value)} if rest else {head: value}
+    return {head: nested(rest, value)} if rest else {head: value}

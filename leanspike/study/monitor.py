@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -10,18 +11,17 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from leanspike.study.storage import FAILURES
-from leanspike.study.worker import Job
+from leanspike.study.storage import FAILURES, Store
 
 LOOK = 0.5  # seconds between two looks at the storage
 FIXED = 3.0  # steps' worth of work that a trial costs whatever its T
 
 
 class Monitor:
-    """A context: while it is open, a thread shows on stderr how far the study is."""
+    """A context: while it is open, a thread shows on stderr how far the study is; ``steps`` are its values of T."""
 
-    def __init__(self, job: Job) -> None:
-        self.job, self.stop, self.told = job, threading.Event(), set[int]()
+    def __init__(self, store: Store, steps: Sequence[int]) -> None:
+        self.store, self.steps, self.stop, self.told = store, steps, threading.Event(), set[int]()
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         self.bars = Progress(
@@ -31,7 +31,7 @@ class Monitor:
         self.thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Monitor:
-        trials = self.job.store.trials()
+        trials = self.store.trials()
         self.told = {trial.number for trial in trials if trial.state.is_finished()}
         if self.told:
             self.console.print(f"{len(self.told)} of {len(trials)} trials are finished already")
@@ -56,7 +56,7 @@ class Monitor:
 
     def look(self) -> None:
         """Read the storage once and show what is new."""
-        trials, held = self.job.store.trials(), self.job.store.leases.held()
+        trials, held = self.store.trials(), self.store.leases.held()
         for trial in trials:
             if trial.state.is_finished() and trial.number not in self.told:
                 self.told.add(trial.number)
@@ -66,7 +66,7 @@ class Monitor:
         self.bars.update(self.task, total=sum(map(self._weight, trials)), completed=done, description=text)
 
     def _weight(self, trial: FrozenTrial) -> float:
-        steps = self.job.config.timesteps
+        steps = self.steps
         parameters = trial.user_attrs["parameters"]
         return FIXED + float(parameters.get("timesteps", sum(steps) / len(steps)))
 

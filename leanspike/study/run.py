@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -25,11 +20,12 @@ from leanspike.measure.pareto import front
 from leanspike.measure.records import Study, save
 from leanspike.study.config import Point, StudyConfig
 from leanspike.study.monitor import Monitor
+from leanspike.study.processes import train_all
 from leanspike.study.results import collect
-from leanspike.study.storage import OPEN, Store, in_reach, open_store, sqlite_url
+from leanspike.study.storage import Store, in_reach, open_store, sqlite_url
 from leanspike.study.timing import measure_latencies
 from leanspike.study.trial import Build, build_network
-from leanspike.study.worker import Job, work
+from leanspike.study.worker import Job
 from leanspike.train.checkpoint import differences
 
 PAGE = "study.json"
@@ -66,7 +62,7 @@ def run(
     )
     known = data or data_sets.load(config.run.dataset)
     _check(config, known, build)
-    _check_folder(out, config)
+    check_folder(out, config.hash, to_dict(config))
     store = open_store(storage, config) if storage else None
     make_folder(out)
     url = storage or sqlite_url(out)
@@ -86,12 +82,13 @@ def run(
 
 def _train(job: Job, url: str, workers: int) -> None:
     """Plan and train; a search plans twice."""
-    _plan(job.store, lambda: _first_points(job))
-    with Monitor(job):
-        _train_all(job, url, workers)
+    plan(job.store, lambda: _first_points(job))
+    order = {"config": to_dict(job.config), "out": str(job.folder), "url": url}
+    with Monitor(job.store, job.config.timesteps):
+        train_all(job, order, workers)
         if job.config.search:
-            _plan(job.store, lambda: _add_chosen(job))
-            _train_all(job, url, workers)
+            plan(job.store, lambda: _add_chosen(job))
+            train_all(job, order, workers)
 
 
 def _check(config: StudyConfig, data: Dataset, build: Build | None) -> None:
@@ -104,23 +101,28 @@ def _check(config: StudyConfig, data: Dataset, build: Build | None) -> None:
                 build_network(config.run_at(point), data, ann=True)
 
 
-def _check_folder(out: Path, config: StudyConfig) -> None:
+def check_folder(out: Path, name: str, config: dict[str, Any]) -> None:
+    """Whether a folder is free for, or holds, the study of this hash.
+
+    Raises:
+        StudyError: it holds another one.
+    """
     page = out / PAGE
     if not page.exists():
         return
     remedy = "choose another --out, or remove the folder"
     try:
         found = json.loads(page.read_text(encoding="utf-8"))
-        there, name = found["config"], found["config_hash"]
+        there, known = found["config"], found["config_hash"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StudyError("is damaged: not a study's page", where=page, remedy=remedy) from error
-    if name != config.hash:
-        changed = differences(there, to_dict(config))
+    if known != name:
+        changed = differences(there, config)
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise StudyError(f"holds another study ({'; '.join(changed[:3])}{more})", where=out, remedy=remedy)
 
 
-def _plan(store: Store, add: Callable[[], None]) -> None:
+def plan(store: Store, add: Callable[[], None]) -> None:
     """Add trials, one process after the other: what one has added the next one finds."""
     while not store.leases.acquire("plan"):
         time.sleep(0.1)
@@ -163,70 +165,6 @@ def chosen(store: Store) -> list[Point]:
         kept = front([trial.values for trial in searched], ("max", "min"))
         winners = [trial for trial, is_kept in zip(searched, kept, strict=True) if is_kept]
     return [trial.user_attrs["record"]["parameters"] for trial in winners]
-
-
-def _train_all(job: Job, url: str, workers: int) -> None:
-    """Train until no trial is open, in this process (0) or in so many others."""
-    if not workers:
-        work(job)
-        return
-    with ExitStack() as stack:
-        started = [_start(job, url, workers, stack) for _ in range(min(workers, len(job.store.trials(OPEN))))]
-        processes = [process for process, _ in started]
-        while any(process.poll() is None for process in processes) and not any(map(_gave_up, processes)):
-            time.sleep(0.1)
-        for process, said in started:
-            if _gave_up(process):
-                raise StudyError(_last_line(said))
-        if job.store.trials(OPEN):
-            codes = ", ".join(str(process.returncode) for process in processes)
-            text = next((_last_line(said) for process, said in started if process.returncode), "")
-            remedy = "start the same command again: finished trials are kept, begun ones go on"
-            what = f"the workers ended early (exit codes {codes}{': ' if text else ''}{text})"
-            raise StudyError(what, where=job.folder, remedy=remedy)
-
-
-def _start(job: Job, url: str, workers: int, stack: ExitStack) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
-    """Start one worker; it ends when this process does."""
-    said = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    order = {
-        "config": to_dict(job.config),
-        "out": str(job.folder),
-        "url": url,
-        "threads": threads,
-        "parent": os.getpid(),
-    }
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "leanspike.study"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=said,
-        env=environment,
-        start_new_session=True,
-    )
-    stack.callback(_end, process)
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(order).encode())  # not an argument: the address may hold a password
-    process.stdin.close()
-    return process, said
-
-
-def _gave_up(process: subprocess.Popen[bytes]) -> bool:
-    """Whether a worker met an error that its user can mend, and said so."""
-    return process.returncode == 2
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    process.wait()
-
-
-def _last_line(said: IO[bytes]) -> str:
-    said.seek(0)
-    lines = said.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].removeprefix("leanspike: error: ") if lines else ""
 
 
 def _report_failures(job: Job) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 import sqlalchemy as sa
@@ -20,12 +20,26 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from leanspike.core.errors import MissingTool, StudyError
-from leanspike.study.config import Kind, Point, StudyConfig, identity
+from leanspike.measure.pareto import Goal
+from leanspike.study.config import Kind, Point, identity
 from leanspike.study.leases import Leases, create_table, own_name
 
 ATTEMPTS = 6  # to open: of processes that create the tables at the same moment, all but one fail at first
 FAILURES = (SQLAlchemyError, optuna.exceptions.StorageInternalError)
+DIRECTIONS = {"max": StudyDirection.MAXIMIZE, "min": StudyDirection.MINIMIZE}
 OPEN = (TrialState.WAITING, TrialState.RUNNING)
+
+
+class Plan(Protocol):
+    """What a storage needs to know of a study: a name for its settings, and where its goals lie."""
+
+    @property
+    def hash(self) -> str:
+        """Content hash: equal settings, equal hash."""
+
+    @property
+    def directions(self) -> tuple[Goal, ...]:
+        """``max`` or ``min``, a goal each."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ class Store:
                 self.study.add_trial(optuna.create_trial(state=TrialState.WAITING, user_attrs=attributes))
 
 
-def open_store(url: str, config: StudyConfig) -> Store:
+def open_store(url: str, config: Plan) -> Store:
     """Open the study of this configuration, creating what is not there.
 
     Raises:
@@ -112,7 +126,7 @@ def sqlite_url(folder: Path) -> str:
     return f"sqlite:///{(folder / 'study.db').resolve()}"
 
 
-def _open(target: sa.URL, config: StudyConfig) -> Store:
+def _open(target: sa.URL, config: Plan) -> Store:
     timeout = {"timeout": 60} if target.get_backend_name() == "sqlite" else {"connect_timeout": 10}
     options = {
         "connect_args": timeout,
@@ -121,8 +135,7 @@ def _open(target: sa.URL, config: StudyConfig) -> Store:
     storage = RDBStorage(target.render_as_string(hide_password=False), options)
     create_table(storage.engine)
     name = f"leanspike {config.hash}"
-    up, down = StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE
-    directions = [up, down] if config.goals == "accuracy,spikes" else [up]
+    directions = [DIRECTIONS[goal] for goal in config.directions]
     study = optuna.create_study(storage=storage, study_name=name, directions=directions, load_if_exists=True)
     return Store(study, storage, Leases(storage.engine, name, own_name()))
 

@@ -24,7 +24,8 @@ from leanspike.nn import Network, readout
 from leanspike.study import trial as trials
 from leanspike.study.deploy import PROGRAM
 from leanspike.study.details import encoded
-from leanspike.study.worker import Job, Pulse, beating, trial_folder
+from leanspike.study.queue import Pulse, beating, trial_folder
+from leanspike.study.worker import Job
 from leanspike.train import RunConfig
 from leanspike.train.batches import Samples, scaled
 

@@ -20,7 +20,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from leanspike.core.errors import ConfigError
+from leanspike.core.errors import Diverged
 from leanspike.core.files import make_folder, write_json
 from leanspike.core.records import require, to_dict
 from leanspike.core.rng import derive
@@ -110,7 +110,7 @@ def fit(
         tensorboard: log to ``out/tensorboard``.
 
     Raises:
-        ConfigError: settings that do not fit each other or the data; a loss that is not finite.
+        ConfigError: settings that do not fit each other or the data. Diverged: a loss that is not finite.
         CheckpointError: ``out`` holds another run or nothing but damaged checkpoints.
         OutputError: ``out`` cannot be written.
     """
@@ -213,7 +213,7 @@ def _close_epoch(run: _Run, state: State, seen: int, rate: float, seconds: float
     loss, right = (float(reduce(run.fabric, value, "sum")) for value in (state.loss, state.right))
     if not math.isfinite(loss):
         remedy = "lower it, or set train.clip_norm=1"
-        raise ConfigError(f"the loss is {loss} in epoch {state.epoch + 1}", where="train.learning_rate", remedy=remedy)
+        raise Diverged(f"the loss is {loss} in epoch {state.epoch + 1}", where="train.learning_rate", remedy=remedy)
     with averaged(state.average, run.network):
         validation_loss, validation_accuracy, rates = _validate(run)
         state.epoch, state.step = state.epoch + 1, 0

@@ -24,9 +24,10 @@ from leanspike.core.errors import StudyError
 from leanspike.data import TrainingData
 from leanspike.measure.records import load
 from leanspike.study import StudyConfig
-from leanspike.study.run import _first_points, _plan, run
+from leanspike.study.queue import work
+from leanspike.study.run import _first_points, plan, run
 from leanspike.study.storage import in_reach, open_store, sqlite_url
-from leanspike.study.worker import Job, work
+from leanspike.study.worker import Job
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to find worker processes")
 
@@ -75,7 +76,7 @@ def test_many_that_plan_at_once_add_each_point_once(kind: str, tmp_path: Path, r
         gate.wait()
         try:
             job = Job(config, digits, open_store(url, config), tmp_path)
-            _plan(job.store, lambda: _first_points(job))
+            plan(job.store, lambda: _first_points(job))
         except BaseException as error:
             errors.append(error)
 
@@ -169,6 +170,6 @@ def test_a_storage_that_fails_half_way_is_said_in_one_line(tmp_path: Path) -> No
         return nn.Sequential(nn.Flatten(), nn.Linear(64, len(training.classes)))
 
     job = Job(config, data.load("digits"), open_store(sqlite_url(tmp_path), config), tmp_path, cut)
-    _plan(job.store, lambda: _first_points(job))
+    plan(job.store, lambda: _first_points(job))
     with pytest.raises(StudyError, match=r"storage cannot be used.*start the same command again"):
         in_reach("sqlite://")(work)(job)
