@@ -2,6 +2,7 @@
 
 from leanspike.compress.config import CompressConfig, compressed_run, fine_tuning
 from leanspike.compress.membrane import MembraneBits
+from leanspike.compress.prune import PruneConfig
 from leanspike.compress.run import Compressed, LeanRun, Lineage, compress, load
 from leanspike.compress.weights import WeightBits
 
@@ -11,6 +12,7 @@ __all__ = [
     "LeanRun",
     "Lineage",
     "MembraneBits",
+    "PruneConfig",
     "WeightBits",
     "compress",
     "compressed_run",

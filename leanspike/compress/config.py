@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from leanspike.compress.membrane import MembraneBits
+from leanspike.compress.prune import PruneConfig
 from leanspike.compress.weights import WeightBits
 from leanspike.core.records import require
 from leanspike.train import RunConfig, TrainConfig
@@ -19,12 +20,14 @@ class CompressConfig:
     Attributes:
         timesteps: T of the compressed network; 0 keeps it.
         weights, membrane: bits.
+        prune: connections or neurons that go.
         train: the fine-tuning; :func:`fine_tuning` gives the settings that suit a run.
     """
 
     timesteps: int = 0
     weights: WeightBits = field(default_factory=WeightBits)
     membrane: MembraneBits = field(default_factory=MembraneBits)
+    prune: PruneConfig = field(default_factory=PruneConfig)
     train: TrainConfig = _FINE
 
     def __post_init__(self) -> None:

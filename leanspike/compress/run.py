@@ -22,6 +22,7 @@ import torch
 from lightning_fabric import Fabric
 
 from leanspike.compress.config import CompressConfig, compressed_run
+from leanspike.compress.constraints import constraint_for
 from leanspike.core.errors import CheckpointError, ConfigError
 from leanspike.core.files import make_folder, write_json
 from leanspike.core.records import from_dict, to_dict
@@ -108,7 +109,14 @@ def compress(
         _claim(out, grown, network)
     lean = prepared(network, config, tuned, data)
     trained = fit(
-        tuned, data, out, network=lean, fabric=fabric, progress=progress, checkpoint_seconds=checkpoint_seconds
+        tuned,
+        data,
+        out,
+        network=lean,
+        constraint=constraint_for(lean, config, tuned, data),
+        fabric=fabric,
+        progress=progress,
+        checkpoint_seconds=checkpoint_seconds,
     )
     assert isinstance(trained.network, Network)
     return Compressed(trained.network.eval(), tuned, grown, trained)

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from leanspike import data, nn, train
+from leanspike import compress, data, nn, train
+from leanspike.compress import CompressConfig
 from leanspike.compress.channels import Activities, Calibration, hidden_layers, synapses
 from leanspike.compress.prune import PruneConfig, Pruning, mask_of, prune_connections, prune_neurons, sparsity_of
 from leanspike.core.errors import ConfigError
@@ -275,3 +276,20 @@ def test_neurons_of_branching_layers_are_refused() -> None:
     with pytest.raises(ConfigError, match="branches"):
         Pruning(PruneConfig(0.5, unit="neurons"), network, 1)
     Pruning(dataclasses.replace(PruneConfig(), sparsity=0.5), network, 1)
+
+
+def test_a_compression_prunes_and_a_further_one_goes_on_from_there(
+    run: RunConfig, training: TrainingData, tmp_path: Path
+) -> None:
+    train.fit(run, training, tmp_path / "run")
+    start = compress.load(tmp_path / "run")
+    config = CompressConfig(prune=PruneConfig(0.6, every=0.5), train=run.train)
+    compress.compress(start.network, start.run, config, training, tmp_path / "a")
+    first = compress.load(tmp_path / "a")
+    assert sparsity_of(first.network) == pytest.approx(0.6, abs=4e-3)
+    more = CompressConfig(prune=PruneConfig(0.8, by="activity", every=0.5), train=run.train)
+    compress.compress(first.network, first.run, more, training, tmp_path / "b", lineage=first.lineage)
+    second = compress.load(tmp_path / "b")
+    assert sparsity_of(second.network) == pytest.approx(0.8, abs=4e-3)
+    for (_, layer), (_, before) in zip(synapses(second.network), synapses(first.network), strict=True):
+        assert not (mask_of(layer) & ~mask_of(before)).any()
