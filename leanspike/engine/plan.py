@@ -3,7 +3,7 @@
     spikes                          bits, 64 to a word
     other values                    16-bit integers where the intervals prove that they fit, else 32-bit ones
     sums of synapses                as their value: they wrap around on the way and are right at the end
-    potentials                      16 or 32 bits by the same rule
+    potentials                      16 or 32 bits by the same rule, few-bit ones as what the next step reads
 
 After a value that synapses read stands an operation that lists its active inputs, once for all of its readers. What a
 direct input gives before the first neurons runs in the first step only.
@@ -233,11 +233,15 @@ class _Planner:
         op.width, op.channels, op.result_height, op.result_width = shape[1], shape[2], result[0], result[1]
 
     def _neurons(self, operation: LIF | Integrate, op: records.Op, states: dict[str, int]) -> None:
-        kind, name, shape = self.program.state[operation.state].type, operation.result.name, operation.result.shape
+        kind, codec = self.program.state[operation.state].type, self.program.state[operation.state].codec
+        name, shape = operation.result.name, operation.result.shape
         given = Form(self.values[self.number[operation.source]].form)
         op.source = self._as(operation.source, Form.I16 if given is Form.BITS else given, False)
         op.sum_bits = WIDTH[Form(self.values[op.source].form)]
-        form = self._form(self.found.states[operation.state])
+        kept, carried = self.found.states[operation.state], self.found.carried[operation.state]
+        form = self._form(Range(min(kept.lowest, carried.lowest), max(kept.highest, carried.highest)))
+        if codec is not None:
+            op.coded, op.code_shift, op.first_code, op.last_code = 1, codec.shift, codec.lowest, codec.highest
         op.state, op.state_bits, op.shift = states[operation.state], WIDTH[form], operation.shift
         op.lowest, op.highest = kind.lowest, kind.highest
         sums = self.found.sums[name]
@@ -246,7 +250,8 @@ class _Planner:
         if operation.bias is not None:
             op.bias, op.bias_step = self._parameter(operation.bias, shape)
         if isinstance(operation, Integrate):
-            op.kind, op.result = Kind.INTEGRATE, self._value(math.prod(shape), form, op.state)
+            place = None if op.coded else op.state
+            op.kind, op.result = Kind.INTEGRATE, self._value(math.prod(shape), form, place)
             op.threshold = op.amount = op.leak
             return
         op.kind, op.result, op.zero = Kind.LIF, self._value(math.prod(shape), Form.BITS), operation.reset == "zero"

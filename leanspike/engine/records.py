@@ -51,6 +51,7 @@ class Op(ctypes.Structure):
         *_fields("state state_bits hold shift lowest highest saturates zero refractory repeat"),
         *_fields("leak bias threshold amount", c_void_p),
         *_fields("leak_step bias_step threshold_step amount_step"),
+        *_fields("coded code_shift first_code last_code"),
     ]
 
 

@@ -134,6 +134,15 @@ class _Builder:
         z = self.put(other)
         return self.put(ir.Add(Value(self.name(), y.shape, SPIKE), y.name, z.name))
 
+    def codec(self, kind: IntType) -> ir.Codec | None:
+        """Half of the states whole, the others of every packing, codes spread over the type or in its middle."""
+        if self.draw(st.booleans()):
+            return None
+        ends = [(-1, 1), (-1, 1), (-2, 1), (-8, 7), (-31, 31), (0, 1), (0, 2), (-3, 0), (-5, 10), (-2, 4)]
+        lowest, highest = self.draw(st.sampled_from(ends))
+        most = max(shift for shift in range(20) if kind.holds(lowest << shift, highest << shift))
+        return ir.Codec(lowest, highest, self.draw(st.integers(0, most)))
+
     def neurons(self, current: Value, *, firing: bool) -> Value:
         shape, channels = current.shape, current.shape[-1]
         state = f"v{len(self.states)}"
@@ -141,7 +150,7 @@ class _Builder:
         leak = self.parameter(channels, 0, self.draw(st.sampled_from([1, 1, 2])) << shift)
         bias = self.parameter(channels, -40, 40) if self.draw(st.booleans()) else None
         kind = IntType(self.draw(st.integers(6, 20)), True)
-        self.states.append(ir.State(state, shape, kind))
+        self.states.append(ir.State(state, shape, kind, self.codec(kind)))
         if not firing:
             return self.put(ir.Integrate(Value(self.name(), shape, kind), current.name, state, leak, shift, bias))
         most = min(kind.highest, self.draw(st.sampled_from([1, 20, 300, 3000])))

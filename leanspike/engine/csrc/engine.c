@@ -65,8 +65,14 @@ static void execute(const Plan *plan, const Op *op, int64_t t, char *arena) {
             synapse(op, found.fresh ? 0 : arena + op->base, to, &events, y->elements);
             break;
         }
-        case LIF: neurons(op, t, arena + op->state, from, op->hold ? (int32_t *)(arena + op->hold) : 0, to, y->elements); break;
-        case INTEGRATE: neurons(op, t, arena + op->state, from, 0, 0, y->elements); break;
+        case LIF:
+            neurons(op, t, arena + op->state, from, op->hold ? (int32_t *)(arena + op->hold) : 0, to, y->elements);
+            if (op->coded) keep(op, arena + op->state, 0, y->elements);
+            break;
+        case INTEGRATE:
+            neurons(op, t, arena + op->state, from, 0, 0, y->elements);
+            if (op->coded) keep(op, arena + op->state, to, y->elements);
+            break;
         case SUM_POOL:
             if (x->form == BITS) sum_pool_bits(op, from, x->elements, to, y->elements);
             else if (x->form == I16) pool_int16_t(op, from, to, 0);

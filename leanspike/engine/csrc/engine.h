@@ -42,6 +42,8 @@ typedef struct {
     int64_t state, state_bits, hold, shift, lowest, highest, saturates, zero, refractory, repeat;
     const int32_t *leak, *bias, *threshold, *amount;
     int64_t leak_step, bias_step, threshold_step, amount_step;
+    /* few-bit states: where `coded`, what is kept is the nearest of the codes first_code to last_code, times 2^code_shift */
+    int64_t coded, code_shift, first_code, last_code;
 } Op;
 
 typedef struct {

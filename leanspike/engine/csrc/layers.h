@@ -47,6 +47,24 @@ INLINE Row row_after(Row row) {
 #define A_BITS 32
 #include "neurons.h"
 
+/* What the next step reads of few-bit states; `whole` (not of spikes) takes the potentials as they were. */
+#define KEEP(T)                                                                                            \
+    static void keep_##T(const Op *op, T *state, T *whole, int64_t elements) {                             \
+        const int32_t shift = (int32_t)op->code_shift, half = (1 << shift) >> 1;                           \
+        const int32_t first = (int32_t)op->first_code, last = (int32_t)op->last_code;                      \
+        if (whole) memcpy(whole, state, (size_t)elements * sizeof(T));                                     \
+        for (int64_t i = 0; i < elements; i++)                                                             \
+            state[i] = (T)(MAX(MIN((state[i] + half) >> shift, last), first) * (1 << shift));              \
+    }
+KEEP(int16_t)
+KEEP(int32_t)
+#undef KEEP
+
+static void keep(const Op *op, void *state, void *whole, int64_t elements) {
+    if (op->state_bits == 16) keep_int16_t(op, state, whole, elements);
+    else keep_int32_t(op, state, whole, elements);
+}
+
 static void synapse(const Op *op, const void *start, void *sums, const Events *events, int64_t elements) {
 #define PAIR(w, a)                                                            \
     case w * 64 + a:                                                          \

@@ -13,7 +13,7 @@ from leanspike.ir.encodings import Delta, Latency, Rate
 from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, sources
 from leanspike.ir.program import Array
 from leanspike.targets.c.constants import literal, packing
-from leanspike.targets.c.layout import INPUT, Layout, ctype
+from leanspike.targets.c.layout import INPUT, Layout, base, ctype
 
 _INT32 = range(-(1 << 31), 1 << 31)
 SHORT = {"int8_t": "i8", "int16_t": "i16", "int32_t": "i32"}
@@ -128,7 +128,8 @@ def _(op: Add, layout: Layout, text: str) -> Function:
 
 def _neurons(op: LIF | Integrate, layout: Layout, text: str) -> tuple[dict[str, Any], list[Parameter]]:
     """What LIF and Integrate share."""
-    kind = layout.program.state[op.state].type
+    state = layout.program.state[op.state]
+    kind, codec = state.type, state.codec
     sums, bias = layout.ranges.sums[op.result.name], range(1)
     found = [_parameter(op.leak, "m", layout)]
     if op.bias is not None:
@@ -143,9 +144,12 @@ def _neurons(op: LIF | Integrate, layout: Layout, text: str) -> tuple[dict[str, 
     facts = {
         "text": text,
         "x": layout.places[op.source],
-        "v": ctype(kind),
+        "v": ctype(kind) if codec is None else "uint8_t",
+        "codec": codec,
+        "packed": codec is not None and codec.per_byte > 1,
+        "base": base(codec) if codec else None,
         "wide": wide,
-        "leaked": _leaked(op, found[0], column),
+        "leaked": _leaked(op, found[0], column, "v[j]" if codec is None else "v"),
         "shift": op.shift,
         "width": kind.bits,
         "bias": found[1].expression(wide, column) if op.bias is not None else None,
@@ -161,10 +165,10 @@ def _neurons(op: LIF | Integrate, layout: Layout, text: str) -> tuple[dict[str, 
     return facts, found
 
 
-def _leaked(op: LIF | Integrate, leak: Parameter, column: str) -> str:
+def _leaked(op: LIF | Integrate, leak: Parameter, column: str, v: str) -> str:
     if not leak.steps and not leak.columns and leak.first == 1 << op.shift:
-        return "v[j]"
-    product = f"(int32_t)v[j] * {leak.expression('int32_t', column)}"
+        return v
+    product = f"(int32_t){v} * {leak.expression('int32_t', column)}"
     return f"shift_down({product}, {op.shift}u)" if op.shift else product
 
 
@@ -216,8 +220,10 @@ def _(op: Integrate, layout: Layout, text: str) -> Function:
     facts, found = _neurons(op, layout, text)
     time = any(parameter.steps for parameter in found)
     state = f"s->state_{layout.names[op.state]}"
-    facts |= {"parameters": found, "t": time}
-    return Function("integrate", facts, _call(facts["name"], facts["x"].expression, state, "t" if time else None))
+    facts |= {"parameters": found, "t": time, "y": layout.places[op.result.name]}
+    result = facts["y"].expression if facts["codec"] else None
+    call = _call(facts["name"], facts["x"].expression, state, result, "t" if time else None)
+    return Function("integrate", facts, call)
 
 
 def _encoder(layout: Layout) -> Iterator[Function]:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from leanspike.ir.program import Program
 from leanspike.ir.reference import check_raw
 from leanspike.targets.base import Artefact
 from leanspike.targets.c import toolchain
-from leanspike.targets.c.layout import Layout, lay_out
+from leanspike.targets.c.layout import Layout, base, lay_out
 from leanspike.targets.c.source import render_template
 
 _MANY = 1000
@@ -86,14 +87,16 @@ def harness(layout: Layout, *, record: bool) -> str:
     frame = f"sample + (size_t)t * {math.prod(program.input.result.shape)}u"
     frame = {Frames: frame, Delta: "frame"}.get(type(encoding), "sample")
     layers = [{"name": layout.names[op.result.name], "count": math.prod(op.result.shape)} for op in program.spiking]
-    states = [{"name": member, "count": math.prod(shape)} for member, shape in _members(layout)]
+    states = list(_members(layout))
     return render_template("harness.c.jinja", layout, record=record, layers=layers, states=states, frame=frame)
 
 
-def _members(layout: Layout) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _members(layout: Layout) -> Iterator[dict[str, Any]]:
     holds = {op.hold for op in layout.program.operations if isinstance(op, LIF)}
     for state in layout.program.states:
-        yield f"{'hold' if state.name in holds else 'state'}_{layout.names[state.name]}", state.shape
+        name = f"{'hold' if state.name in holds else 'state'}_{layout.names[state.name]}"
+        digits = None if state.codec is None else base(state.codec)
+        yield {"name": name, "count": math.prod(state.shape), "codec": state.codec, "base": digits}
 
 
 def _trace(program: Program, found: npt.NDArray[np.int64], batch: int, *, record: bool) -> Trace:

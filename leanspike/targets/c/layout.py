@@ -4,7 +4,9 @@ spikes, encoded inputs    bits, 32 to a word: silent inputs are skipped a word a
 numbers                   the narrowest of 8, 16 and 32 bits that holds every partial sum
 values of one step        share memory with others that are not needed at the same time (a union)
 constant values           of a direct input: computed in the first step and kept
-states, spikes            a place of their own, so that a caller can look at them after every step
+states, spikes            a place of their own, so that a caller can look at them after every step; few-bit states as
+                          packed codes: code j of an array is digit j % n in base B of byte j / n, and a digit above
+                          the highest code stands for itself less B
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from leanspike.ir import ranges
 from leanspike.ir.encodings import Delta, Direct, Sequence
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import LIF, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, sources
-from leanspike.ir.program import Program
+from leanspike.ir.program import Codec, Program
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.c import names
 
@@ -120,6 +122,11 @@ def ctype(kind: IntType) -> str:
     return f"{kind.dtype}_t"
 
 
+def base(codec: Codec) -> int:
+    """How many values a code has in its byte: 3 where five share one, else a power of 2."""
+    return 3 if codec.per_byte == 5 else 1 << 8 // codec.per_byte
+
+
 def counter(highest: int) -> str:
     """The type of a number that may grow to ``highest``."""
     return "uint32_t" if highest < 1 << 32 else "uint64_t"
@@ -183,6 +190,7 @@ class _Builder:
         self.scratch: list[_Scratch] = []
         self.source_of = {op.result.name: op.source for op in self.order if isinstance(op, Reshape)}
         self.last = {self._root(name): index for index, op in enumerate(self.order, 1) for name in sources(op)}
+        self.last[program.readout.source] = len(self.order) + 1
 
     def _root(self, name: str) -> str:
         while name in self.source_of:
@@ -215,7 +223,11 @@ class _Builder:
         if isinstance(op, LIF):
             self._firing(op, count)
         elif isinstance(op, Integrate):
-            self.places[name] = self._state(op)
+            place = self._state(op)
+            if self.program.state[op.state].codec is None:
+                self.places[name] = place
+            else:
+                self._brief(name, ctype(op.result.type), False, count, index)
         elif not isinstance(op, Reshape):
             bits = isinstance(op, MaxPool) and self._is_bits(op.source)
             kind = "uint32_t" if bits else self._width(op)
@@ -240,8 +252,12 @@ class _Builder:
         self._own(f"count_{ending}", counter(count * self.program.steps), None, f"{name}: spikes since the reset")
 
     def _state(self, op: LIF | Integrate) -> Place:
-        kind, count = ctype(self.program.state[op.state].type), math.prod(op.result.shape)
-        return self._own(f"state_{self.endings[op.state]}", kind, count, f"{op.result.name}: potentials")
+        state, count = self.program.state[op.state], math.prod(op.result.shape)
+        name = f"state_{self.endings[op.state]}"
+        if state.codec is None:
+            return self._own(name, ctype(state.type), count, f"{op.result.name}: potentials")
+        packed = f"{op.result.name}: potentials / {1 << state.codec.shift}, {state.codec.per_byte} to a byte"
+        return self._own(name, "uint8_t", state.stored_bytes, f"{packed}, in base {base(state.codec)}")
 
     def _width(self, op: Operation) -> str:
         if not isinstance(op, Dense | Conv2d):

@@ -85,6 +85,8 @@ def _of_neurons(program: Program, op: LIF | Integrate) -> Iterator[str]:
         yield "NIR has no refractory period: the graph has none"
     if any(len(program.arrays[name].values) > 1 for name in parameters(op)):
         yield "NIR has no parameters that vary by the step: the graph holds those of the last step"
+    if program.state[op.state].codec is not None:
+        yield "NIR has no states of few bits: the program rounds its potential after every step, the graph does not"
     if not np.isin(share, (0, 1)).all():
         yield "the program's leak rounds down to integers, the graph's does not"
     if not (share == 1).all() and (share > 1 - 1 / SLOWEST).any():

@@ -7,6 +7,7 @@ product    x in [0, 255] after an offset, weights of 8 bits:  MatMulInteger
 conv2d     the taps side by side (columns first, then rows, as slices), then a product
 v >> k     ((v + 2^30) Div 2^k) - 2^(30-k) where |v| < 2^30, since Div truncates and BitShift is unsigned;
            else ((uint32(v) xor 2^31) BitShift k) - 2^(31-k)
+codec      (clip(v, 2^k lowest - 2^(k-1), 2^k highest + 2^(k-1) - 1) + 2^(k-1)) and -2^k
 """
 
 from __future__ import annotations
@@ -218,10 +219,23 @@ def _potential(g: Graph, step: Step, operation: LIF | Integrate) -> str:
     return g.node("Clip", u, g.constant(kind.lowest), g.constant(kind.highest))
 
 
+def _stored(g: Graph, step: Step, operation: LIF | Integrate, v: str) -> str:
+    """What the next step reads of a potential."""
+    codec = step.program.state[operation.state].codec
+    if codec is None:
+        return v
+    half = (1 << codec.shift) >> 1
+    lowest, highest = (codec.lowest << codec.shift) - half, ((codec.highest + 1) << codec.shift) - 1 - half
+    v = g.node("Clip", v, g.constant(lowest), g.constant(highest))
+    if codec.shift == 0:
+        return v
+    return g.node("BitwiseAnd", g.node("Add", v, g.constant(half)), g.constant(-1 << codec.shift))
+
+
 @_apply.register
 def _(operation: Integrate, g: Graph, step: Step) -> Tensor:
     u = _potential(g, step, operation)
-    step.states[operation.state] = u
+    step.states[operation.state] = _stored(g, step, operation, u)
     return _tensor(operation, step, u)
 
 
@@ -238,6 +252,6 @@ def _(operation: LIF, g: Graph, step: Step) -> Tensor:
         step.states[operation.hold] = g.node("Where", fired, g.constant(operation.refractory), falling)
     subtracts = operation.reset == "subtract"
     left = g.node("Sub", u, _row(g, step, _rows(step, operation.amount))) if subtracts else g.constant(0)
-    step.states[operation.state] = g.node("Where", fired, left, u)
+    step.states[operation.state] = _stored(g, step, operation, g.node("Where", fired, left, u))
     spikes = step.fired[operation.result.name] = g.cast(fired, "uint8")
     return _tensor(operation, step, spikes, "uint8")

@@ -209,9 +209,22 @@ def _potential(g: Graph, step: Step, operation: LIF | Integrate) -> Tensor:
     return u
 
 
+def _stored(g: Graph, step: Step, operation: LIF | Integrate, v: Tensor) -> Tensor:
+    """What the next step reads of a potential: shifted down and clipped, and multiplied again."""
+    codec = step.program.state[operation.state].codec
+    if codec is None:
+        return v
+    if codec.shift:
+        v = g.each("ADD", v, g.constant([[1 << (codec.shift - 1)]]))
+        v = g.each("RIGHT_SHIFT", v, g.constant([[codec.shift]]))
+    v = g.each("MAXIMUM", g.each("MINIMUM", v, g.constant([[codec.highest]])), g.constant([[codec.lowest]]))
+    return g.each("MUL", v, g.constant([[1 << codec.shift]])) if codec.shift else v
+
+
 @_apply.register
 def _(operation: Integrate, g: Graph, step: Step) -> Tensor:
-    u = step.states[operation.state] = _potential(g, step, operation)
+    u = _potential(g, step, operation)
+    step.states[operation.state] = _stored(g, step, operation, u)
     return u
 
 
@@ -228,6 +241,6 @@ def _(operation: LIF, g: Graph, step: Step) -> Tensor:
         step.states[operation.hold] = g.select(fired, g.constant([[operation.refractory]]), falling)
     subtracts = operation.reset == "subtract"
     left = g.each("SUB", u, _row(g, step, operation.amount)) if subtracts else g.constant([[0]])
-    step.states[operation.state] = g.select(fired, left, u)
+    step.states[operation.state] = _stored(g, step, operation, g.select(fired, left, u))
     spikes = step.fired[operation.result.name] = g.cast(fired, "int8")
     return spikes
