@@ -1,6 +1,7 @@
 """Compression of trained networks: few bits, few synapses, few spikes, few steps."""
 
 from leanspike.compress.config import CompressConfig, compressed_run, fine_tuning
+from leanspike.compress.integers import StageIntegers, integer_scores, integer_trace, is_quantised, quantised_stages
 from leanspike.compress.membrane import MembraneBits
 from leanspike.compress.prune import PruneConfig
 from leanspike.compress.run import Compressed, LeanRun, Lineage, compress, load
@@ -13,9 +14,14 @@ __all__ = [
     "Lineage",
     "MembraneBits",
     "PruneConfig",
+    "StageIntegers",
     "WeightBits",
     "compress",
     "compressed_run",
     "fine_tuning",
+    "integer_scores",
+    "integer_trace",
+    "is_quantised",
     "load",
+    "quantised_stages",
 ]

@@ -79,7 +79,8 @@ class _Assembly:
 
     def _synapse(self, stage: IntegerStage) -> None:
         x, name = self.last, f"i{stage.of.number}"
-        weight = self.array(f"w{stage.of.number}", stage.weight, IntType(self.config.weight_bits, True))
+        bits = stage.weight_bits or self.config.weight_bits
+        weight = self.array(f"w{stage.of.number}", stage.weight, IntType(bits, True))
         if stage.weight.ndim == 2:
             self.put(Dense(Value(name, (stage.weight.shape[1],), SPIKE), x.name, weight))
             return

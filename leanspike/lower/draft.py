@@ -175,10 +175,7 @@ def _stage(
 
 def _norm(layer: BatchNorm | BatchNormThroughTime) -> Norm:
     if isinstance(layer, BatchNorm):
-        inner = layer.norm
-        assert inner.running_mean is not None
-        assert inner.running_var is not None
-        scale = _array(inner.weight) / np.sqrt(_array(inner.running_var) + float(inner.eps))
-        return Norm(scale[None], (_array(inner.bias) - _array(inner.running_mean) * scale)[None])
+        gain, shift = layer.affine()
+        return Norm(_array(gain)[None], _array(shift)[None])
     scale = _array(layer.weight) / np.sqrt(_array(layer.running_var) + BatchNormThroughTime.EPSILON)
     return Norm(scale, -_array(layer.running_mean) * scale)

@@ -6,7 +6,12 @@
     assemble        operations, states, arrays                           the verifier; same scores as the integer stages
     narrow          potentials to the width their sums need              the same trace on the check samples
 
-From float to integer the difference is measured; from the integer stages on it is equality.
+From float to integer the difference is measured; from the integer stages on it is equality. A quantised network
+(:mod:`leanspike.compress`) has its integers already: in place of the first three steps they are taken as they are, and
+what "assemble" is checked against is the network itself:
+
+    take            the integers of every stage, as the network computes with them
+    assemble        operations, states, arrays                           the verifier; scores equal the network's
 """
 
 from __future__ import annotations
@@ -15,7 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from leanspike.compress import integer_scores, is_quantised
 from leanspike.core.errors import LoweringError
 from leanspike.core.trace import mismatches
 from leanspike.ir import LIF, Integrate, Program, Readout, run_fast, verify
@@ -27,6 +34,7 @@ from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Draft, Floats, Stage, read
 from leanspike.lower.fold import fold_norms
 from leanspike.lower.quantise import IntegerStage, quantised
+from leanspike.lower.quantised import taken
 from leanspike.lower.simulate import simulate
 from leanspike.lower.source import Encoded, Source, source
 from leanspike.nn import Network, readout
@@ -103,6 +111,8 @@ def lower(
     check = _Samples.draw(start, encoded, samples)
     steps: list[StepReport] = []
     draft = read(network)
+    if is_quantised(network):
+        return _lowered_as_is(network, draft, start, check, encoded.timesteps, config, name)
     folded = fold_norms(draft, encoded.timesteps)
     read_scores, expected = simulate(draft, check.encoded), simulate(folded, check.encoded)
     steps.append(_same_scores("read", _network_scores(network, check), read_scores, _FLOAT32))
@@ -116,10 +126,32 @@ def lower(
     return Lowered(narrow, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 
-def _network_scores(network: Network, check: _Samples) -> Floats:
+def _lowered_as_is(
+    network: Network, draft: Draft, start: Source, check: _Samples, timesteps: int, config: LowerConfig, name: str
+) -> Lowered:
+    stages, config = taken(network, draft, start, config)
+    bits = ", ".join(f"{stage.of.number}: {stage.weight_bits}" for stage in stages)
+    steps = [StepReport("take", f"the network's own integers; bits of the weights {bits}")]
+    program = verify(assembled(name, start, timesteps, stages, draft.readout, config))
+    trace = run_fast(replace(program, readout=replace(program.readout, exit=None)), check.raw)
+    wrong = (trace.scores != integer_scores(network, _as_tensor(check))).any(1).mean()
+    if wrong:
+        what = f"scores of {wrong:.0%} of the check samples are not the quantised network's"
+        raise LoweringError(what, where="step assemble")
+    told = f"{len(program.operations)} operations; scores of {len(check.raw)} check samples equal the network's"
+    steps.append(StepReport("assemble", told))
+    narrow = verify(fitted(narrowed(program)))
+    steps.append(_same_trace(program, narrow, check.raw))
+    return Lowered(narrow, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
+
+
+def _as_tensor(check: _Samples) -> Tensor:
     x = torch.from_numpy(np.ascontiguousarray(check.encoded)).float()
-    if x.dim() == 5:
-        x = x.permute(0, 1, 4, 2, 3)
+    return x.permute(0, 1, 4, 2, 3) if x.dim() == 5 else x
+
+
+def _network_scores(network: Network, check: _Samples) -> Floats:
+    x = _as_tensor(check)
     device, training = next(network.parameters()).device, network.training
     network.eval()
     with torch.no_grad():

@@ -35,6 +35,7 @@ class IntegerStage:
         weight: as the stage's, integers.
         bias, multiplier, threshold, reset_by: ``[S, C]``.
         codec: how its potentials are kept; None keeps them whole.
+        weight_bits: of every weight; None: as the configuration says.
     """
 
     of: Stage
@@ -46,6 +47,7 @@ class IntegerStage:
     threshold: Ints | None
     reset_by: Ints | None
     codec: Codec | None = None
+    weight_bits: int | None = None
 
     def as_stage(self, leak_bits: int) -> Stage:
         """The stage with integers in the place of its floats; its leak is ``m / 2^k``, exactly."""

@@ -29,6 +29,15 @@ class BatchNorm(nn.Module):
             return Constant(self._normalise(current.values, 1), current.steps)
         return self._normalise(current, 2)
 
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Scale and shift ``[C]``, float64: in evaluation the norm is ``y = scale I + shift``."""
+        inner = self.norm
+        assert inner.running_mean is not None
+        assert inner.running_var is not None
+        mean, variance = inner.running_mean.double(), inner.running_var.double()
+        scale = inner.weight.detach().double() / (variance + inner.eps).sqrt()
+        return scale, inner.bias.detach().double() - mean * scale
+
     def _normalise(self, x: Tensor, channels: int) -> Tensor:
         """Channels go last, where the convolutions leave them: on a CPU torch is ten times slower at any other view."""
         last = x.movedim(channels, -1)
