@@ -46,16 +46,39 @@ class Neurons(nn.Module):
         return f"{self.channels}, beta={self.config.beta}, threshold={self.config.threshold}, {self.config.reset}"
 
     def parameters_for(self, sample: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-        """beta and threshold expanded to one sample's shape ``[C, ...]``, beta kept within [0, 1]."""
+        """beta and threshold expanded to one sample's shape ``[C, ...]``, both within their bounds where learned."""
         shape = (-1,) + (1,) * (len(sample) - 1)
         beta = self.beta.clamp(0, 1) if self.config.learn_beta else self.beta
-        threshold = self.threshold.clamp(min=1e-3) if self.config.learn_threshold else self.threshold
+        threshold = self.threshold
+        if self.config.learn_threshold:
+            threshold = threshold.clamp(*self.config.threshold_bounds)
         return beta.view(shape).expand(sample), threshold.view(shape).expand(sample)
+
+    def learn_threshold(self, config: NeuronConfig) -> None:
+        """From now on be ``config``, whose ``learn_threshold`` is on: the threshold is trained from where it stands."""
+        beta, threshold = self.beta, self.threshold.detach()
+        if config.per_channel and len(threshold) < self.channels:
+            threshold = threshold.expand(self.channels)
+        if config.per_channel and len(beta) < self.channels:
+            kind = type(beta) if isinstance(beta, nn.Parameter) else torch.Tensor
+            self.beta = kind(beta.detach().expand(self.channels).clone())
+        del self.threshold
+        self.threshold = nn.Parameter(threshold.clone())
+        self.config = config
+        self.hold()
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Bring learned parameters back to their bounds: beyond them no gradient would."""
+        if self.config.learn_beta:
+            self.beta.clamp_(0, 1)
+        if self.config.learn_threshold:
+            self.threshold.clamp_(*self.config.threshold_bounds)
 
     @property
     def fused(self) -> bool:
         """Whether the kernels that compute synapses and neurons as one know this neuron."""
-        return self.config.refractory == 0
+        return self.config.has_kernels
 
 
 class LIF(Neurons):

@@ -20,6 +20,9 @@ class NeuronConfig:
         refractory: steps a neuron is held silent after a spike.
         surrogate, surrogate_scale: see :mod:`leanspike.nn.surrogate`.
         learn_beta, learn_threshold: train them, one a layer or (``per_channel``) one a channel.
+        threshold_path: the gradient of a learned threshold: ``plain``, through u - threshold alone, or ``sigmoid``,
+            with LT-SNN's extra path; see :mod:`leanspike.nn.kernels.reference`.
+        threshold_span: a learned threshold stays between threshold / span and threshold * span.
         detach_reset: let no gradient flow through the reset.
     """
 
@@ -32,10 +35,23 @@ class NeuronConfig:
     learn_beta: bool = False
     learn_threshold: bool = False
     per_channel: bool = False
+    threshold_path: Literal["plain", "sigmoid"] = "plain"
+    threshold_span: float = 4.0
     detach_reset: bool = True
 
     def __post_init__(self) -> None:
         require(0 <= self.beta <= 1, "neuron.beta", self.beta, "between 0 and 1")
         require(self.threshold > 0, "neuron.threshold", self.threshold, "a number above 0")
         require(self.refractory >= 0, "neuron.refractory", self.refractory, "0 or more steps")
+        require(self.threshold_span >= 1, "neuron.threshold_span", self.threshold_span, "1 (fixed) or more")
         require(self.surrogate_scale > 0, "neuron.surrogate_scale", self.surrogate_scale, "a number above 0")
+
+    @property
+    def has_kernels(self) -> bool:
+        """Whether any kernel but the reference knows this neuron."""
+        return self.refractory == 0 and not (self.learn_threshold and self.threshold_path == "sigmoid")
+
+    @property
+    def threshold_bounds(self) -> tuple[float, float]:
+        """The lowest and the highest value that a learned threshold may take."""
+        return self.threshold / self.threshold_span, self.threshold * self.threshold_span

@@ -50,7 +50,7 @@ def lif_scan(
     start = state or LIFState.zeros(
         source.detach() if isinstance(current, Constant) else source.detach()[0], config.refractory
     )
-    fast = cpu.serves(source) and not smooth and config.refractory == 0
+    fast = cpu.serves(source) and not smooth and config.has_kernels
     if fast and pack:
         edge, u, end, bits = _PackedScan.on(source, steps, beta, threshold, start.potential, config)
         return Spikes.packed(bits, tuple(current.shape), edge), u, LIFState(end)
@@ -62,7 +62,7 @@ class _Scan(Operation):
     @staticmethod
     def forward(ctx, source, steps, beta, threshold, state, start, config, smooth):  # type: ignore[no-untyped-def]
         kernel = reference
-        if not smooth and config.refractory == 0:
+        if not smooth and config.has_kernels:
             kernel = cpu if cpu.serves(source) else cuda if cuda.serves(source) else reference
         scanned = kernel.forward(source, steps, beta, threshold, state, config, smooth)
         ctx.set_materialize_grads(False)

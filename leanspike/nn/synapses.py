@@ -5,7 +5,7 @@ contiguous row, which is what the gather kernels and the event-driven targets re
 time (:class:`~leanspike.nn.constant.Constant`) the product is computed once and is constant in time again.
 
 Pruned connections are False in ``mask``, and their weights are 0 in ``weight`` itself: forward knows no mask, so every
-kernel serves, and whoever changes weights (an optimizer) calls :func:`hold_masked` afterwards.
+kernel serves, and whoever changes weights (an optimizer) calls :func:`leanspike.nn.hold` afterwards.
 """
 
 from __future__ import annotations
@@ -70,13 +70,6 @@ class Synapses(nn.Module):
         """A state dict knows whether there is a mask."""
         self.mask = None if f"{prefix}mask" not in state_dict else torch.ones_like(self.weight, dtype=torch.bool)
         super()._load_from_state_dict(state_dict, prefix, *args)
-
-
-def hold_masked(network: nn.Module) -> None:
-    """Set the pruned weights of all synapses of ``network`` to exactly 0."""
-    for layer in network.modules():
-        if isinstance(layer, Synapses):
-            layer.hold()
 
 
 class Linear(Synapses):

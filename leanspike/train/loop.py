@@ -25,7 +25,7 @@ from leanspike.core.files import make_folder, write_json
 from leanspike.core.records import require, to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
-from leanspike.nn.synapses import hold_masked
+from leanspike.nn.bounds import hold
 from leanspike.train import checkpoint as checkpoints
 from leanspike.train.batches import Draw, Epoch, Samples
 from leanspike.train.checkpoint import Checkpoint
@@ -203,7 +203,7 @@ def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rat
     if config.clip_norm:
         fabric.clip_gradients(run.model, run.optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
     run.optimizer.step()
-    hold_masked(run.network)
+    hold(run.network)
     run.constraint.after_step(run.network, state.epoch + (step + 1) / epoch.steps(processes))
     run.optimizer.zero_grad(set_to_none=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from leanspike.nn.synapses import hold_masked
+from leanspike.nn.bounds import hold
 from leanspike.train.config import TrainConfig
 
 
@@ -59,4 +59,4 @@ def _assign(network: nn.Module, values: Sequence[Tensor]) -> None:
     if values:
         for weight, value in zip(network.parameters(), values, strict=True):
             weight.copy_(value)
-        hold_masked(network)
+        hold(network)

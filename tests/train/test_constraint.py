@@ -18,7 +18,7 @@ from leanspike.core.errors import CheckpointError
 from leanspike.core.records import with_settings
 from leanspike.data import TrainingData
 from leanspike.nn import LIF, Linear, Network, NeuronConfig, Output
-from leanspike.nn.synapses import hold_masked
+from leanspike.nn.bounds import hold
 from leanspike.train import Constraint, RunConfig, Together
 from leanspike.train.checkpoint import load
 
@@ -56,7 +56,7 @@ class Quiet(Constraint):
 
 
 def test_zeroed_gradients_do_not_hold_a_weight_under_adam_but_the_mask_does() -> None:
-    def two_steps(hold: bool) -> Tensor:
+    def two_steps(held: bool) -> Tensor:
         torch.manual_seed(0)
         layer = Linear(6, 4)
         adam = torch.optim.Adam(layer.parameters(), lr=0.1)
@@ -67,19 +67,19 @@ def test_zeroed_gradients_do_not_hold_a_weight_under_adam_but_the_mask_does() ->
             if pruned:
                 assert layer.weight.grad is not None
                 layer.weight.grad[~mask] = 0
-            if pruned and hold:
+            if pruned and held:
                 layer.prune(mask)
             elif pruned:
                 with torch.no_grad():
                     layer.weight[~mask] = 0
             adam.step()
-            if hold:
-                hold_masked(layer)
+            if held:
+                hold(layer)
         return layer.weight.detach()[~mask]
 
-    zombies = two_steps(hold=False)
+    zombies = two_steps(held=False)
     assert (zombies.abs() > 0.01).all(), "the fault that masks are for is gone: momentum moved no pruned weight"
-    assert not two_steps(hold=True).any()
+    assert not two_steps(held=True).any()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,10 @@ and dv that arriving at the carried potential v (zero after the last step), the 
     k   = ds' g + du + dv (1 - s)    (zero)
     dI[t] = k,  dbeta += k v[t-1],  dthreshold -= ds' g + s dv (the last term: subtract only),  dv <- beta k
 
+LT-SNN's threshold has a second path (``threshold_path="sigmoid"``): with sig the logistic function, dthreshold -=
+ds' g sig(u - threshold) s, on top of the above: in its repository the threshold enters u - threshold as well, and
+autograd adds both.
+
 For a held neuron g = 0 and k passes to v[t-1] unscaled, with dI = dbeta = 0.
 """
 
@@ -104,6 +108,8 @@ def backward(
             before = start if t == 0 else _carried(u[t - 1], s[t - 1], threshold, subtract)
             d_beta += k_free * before
             d_threshold -= through + (s[t] * dv if subtract else 0)
+            if config.threshold_path == "sigmoid":
+                d_threshold -= through * torch.sigmoid(u[t] - threshold) * s[t]
         dv = beta * k_free if free is None else beta * k_free + k * (1 - free)
     return Gradients(
         d_current,
