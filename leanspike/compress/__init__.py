@@ -5,6 +5,7 @@ from leanspike.compress.integers import StageIntegers, integer_scores, integer_t
 from leanspike.compress.membrane import MembraneBits
 from leanspike.compress.prune import PruneConfig
 from leanspike.compress.run import Compressed, LeanRun, Lineage, compress, load
+from leanspike.compress.thresholds import ThresholdConfig
 from leanspike.compress.weights import WeightBits
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "MembraneBits",
     "PruneConfig",
     "StageIntegers",
+    "ThresholdConfig",
     "WeightBits",
     "compress",
     "compressed_run",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from leanspike.compress.membrane import MembraneBits
 from leanspike.compress.prune import PruneConfig
+from leanspike.compress.thresholds import ThresholdConfig
 from leanspike.compress.weights import WeightBits
 from leanspike.core.records import require
 from leanspike.train import RunConfig, TrainConfig
@@ -21,6 +22,7 @@ class CompressConfig:
         timesteps: T of the compressed network; 0 keeps it.
         weights, membrane: bits.
         prune: connections or neurons that go.
+        threshold: thresholds that learn.
         train: the fine-tuning; :func:`fine_tuning` gives the settings that suit a run.
     """
 
@@ -28,6 +30,7 @@ class CompressConfig:
     weights: WeightBits = field(default_factory=WeightBits)
     membrane: MembraneBits = field(default_factory=MembraneBits)
     prune: PruneConfig = field(default_factory=PruneConfig)
+    threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
     train: TrainConfig = _FINE
 
     def __post_init__(self) -> None:
@@ -46,5 +49,7 @@ def fine_tuning(run: RunConfig) -> TrainConfig:
 
 
 def compressed_run(run: RunConfig, config: CompressConfig) -> RunConfig:
-    """The run that the fine-tuning is: its timesteps and its training."""
-    return replace(run, timesteps=config.timesteps or run.timesteps, train=config.train)
+    """The run that the fine-tuning is: its timesteps, its training; coupled thresholds take the loss of every step."""
+    coupled = bool(config.threshold.coupling)
+    training = replace(config.train, loss="tet", tet_lambda=0.0) if coupled else config.train
+    return replace(run, timesteps=config.timesteps or run.timesteps, train=training)

@@ -22,7 +22,7 @@ import torch
 from lightning_fabric import Fabric
 
 from leanspike.compress.config import CompressConfig, compressed_run
-from leanspike.compress.constraints import constraint_for
+from leanspike.compress.constraints import constraint_for, with_thresholds
 from leanspike.compress.quantise import quantise
 from leanspike.core.errors import CheckpointError, ConfigError
 from leanspike.core.files import make_folder, write_json
@@ -67,7 +67,7 @@ Pass = Callable[[Network, CompressConfig, RunConfig, TrainingData | None], Netwo
 """Changes a network (it may change what it is given) for a configuration that asks for it. Without data its
 structure alone has to be right: stored tensors are loaded into it."""
 
-PASSES: tuple[Pass, ...] = (quantise,)
+PASSES: tuple[Pass, ...] = (with_thresholds, quantise)
 
 
 def prepared(network: Network, config: CompressConfig, run: RunConfig, data: TrainingData | None) -> Network:

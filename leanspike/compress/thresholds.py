@@ -8,13 +8,13 @@ r"""Thresholds that learn: LT-SNN (Hasssan, Meng, Seo 2023, openreview oyzMyylgI
     phi          temporal phi + (1 - temporal) mean_l V[l], after every step
     bounds       V0 / span <= V <= V0 span, by projection after every step
 
-o[t]: potential of the output layer. Everything is divided by 1 - lambda, which moves no minimum and no step of Adam.
-In the authors' repository phi is the mean of the step before (its meter is made anew each step), and 0.9 is the default of
-lambda, whose run scripts say 0.05 or 0.1 and which ends in chance at 0.99; here 0.9 is the weight that the moving average
-gives to its past. Nothing there keeps V above 0: below, a silent neuron fires, and V * s is added at a reset.
+o[t]: potential of the output layer. All is divided by 1 - lambda, which moves no minimum and no step of Adam. In the
+authors' repository phi is the mean of the step before (its meter is made anew each step), and 0.9 is the default of
+lambda, whose run scripts say 0.05 or 0.1 and which ends in chance at 0.99; here 0.9 is the weight that the moving
+average gives to its past. Nothing there keeps V above 0: below, a silent neuron fires.
 
-A projection leaves the gradient alive at the bound. A clamp in the forward pass alone would not: a threshold that fell below
-it once would never come back.
+A projection leaves the gradient alive at the bound. A clamp in the forward pass alone would not: a threshold that fell
+below it once would never come back.
 """
 
 from __future__ import annotations
@@ -91,12 +91,12 @@ class Coupling(Constraint):
         """The settings."""
         return {"threshold": to_dict(self.config)}
 
-    def after_step(self, network: nn.Module, position: float) -> None:
+    def after_step(self, network: nn.Module, position: float) -> None:  # noqa: ARG002
         """Move the average."""
         phi = self.memory["phi"].to(next(network.parameters()).device)
         self.memory["phi"] = phi.lerp(_mean_threshold(network), 1 - self.config.temporal)
 
-    def extra_loss(self, network: Network, output: Output) -> Tensor:
+    def extra_loss(self, network: Network, output: Output) -> Tensor:  # noqa: ARG002
         """lambda / (1 - lambda) MSE(o, phi)."""
         phi = self.memory["phi"].to(output.potential.device)
         return self.config.coupling / (1 - self.config.coupling) * (output.potential - phi).square().mean()
