@@ -5,6 +5,8 @@
     sums of synapses                as their value: they wrap around on the way and are right at the end
     potentials                      16 or 32 bits by the same rule, few-bit ones as what the next step reads
 
+A delay's value lies where its state does; what it keeps is copied there at the end of a step, the last delay first.
+
 After a value that synapses read stands an operation that lists its active inputs, once for all of its readers. What a
 direct input gives before the first neurons runs in the first step only.
 """
@@ -26,19 +28,23 @@ from leanspike.ir import (
     LIF,
     Add,
     Conv2d,
+    Delay,
     Delta,
     Dense,
     Integrate,
     Latency,
+    Matmul,
     MaxPool,
     Operation,
     Program,
     Rate,
     Reshape,
+    Scale,
     SumPool,
     ranges,
 )
-from leanspike.ir.counts import constant_values, synapses
+from leanspike.ir.counts import constant_values, synapses, working
+from leanspike.ir.delays import delays, fires, root
 from leanspike.ir.encodings import ENCODINGS
 from leanspike.ir.inttype import SPIKE, IntType
 from leanspike.ir.program import READOUTS
@@ -87,14 +93,8 @@ class _Planner:
         self.widened: dict[tuple[int, Form], int] = {}
         self.kept: list[npt.NDArray[Any]] = []
         self.indices: dict[str, int] = {}
-        self.read = {self._root(op.source) for op in synapses(program)}
-
-    def _root(self, name: str) -> str:
-        """The value whose elements a chain of reshapes shows."""
-        shapes = {op.result.name: op.source for op in self.program.operations if isinstance(op, Reshape)}
-        while name in shapes:
-            name = shapes[name]
-        return name
+        self.read = {root(program, op.source) for op in synapses(program)}
+        self.place_among = {op.result.name: i for i, op in enumerate(working(program))}
 
     def plan(self) -> Plan:
         record = records.Plan(steps=self.program.steps, state_begin=0)
@@ -106,6 +106,10 @@ class _Planner:
             self._operation(operation, states)
             if operation.result.name in self.read:
                 self._events(operation.result.name)
+        for delay in reversed(delays(self.program)):
+            self.indices[delay.result.name] = len(self.ops)
+            given, taken = self.number[delay.of], self.number[delay.result.name]
+            self.ops.append(records.Op(kind=Kind.DELAY, source=given, result=taken))
         self._readout(record)
         record.event_counts = self._room(LISTED_BYTES * len(self.values))
         record.arena_bytes = up(self.size, 2 * LINE)
@@ -186,7 +190,11 @@ class _Planner:
         if isinstance(operation, Reshape):
             self.number[name] = self.number[operation.source]
             return
-        op = records.Op(once=name in self.constant)
+        if isinstance(operation, Delay):
+            form = Form.BITS if fires(self.program, operation.of) else self._form(self.found.values[name])
+            self.number[name] = self._value(math.prod(operation.result.shape), form, states[operation.state])
+            return
+        op = records.Op(once=name in self.constant, operations=self.place_among.get(name, 0))
         if isinstance(operation, Dense | Conv2d):
             self._synapse(operation, op)
         elif isinstance(operation, LIF | Integrate):
@@ -196,6 +204,8 @@ class _Planner:
             form = self._form(self.found.values[name])
             op.kind, op.result = Kind.ADD, self._value(math.prod(operation.result.shape), form)
             op.source, op.other = (self._as(side, form, bool(op.once)) for side in (operation.left, operation.right))
+        elif isinstance(operation, Scale | Matmul):
+            self._factors(operation, op)
         else:
             self._pool(operation, op)
         self.number[name] = op.result
@@ -207,7 +217,6 @@ class _Planner:
         form = self._form(self.found.values[name]) if op.weight_bits < 32 else Form.I32
         op.source, op.sum_bits = self.number[operation.source], WIDTH[form]
         op.result = self._value(math.prod(operation.result.shape), form)
-        op.operations = [other.result.name for other in synapses(self.program)].index(name)
         op.base = self.values[op.result].data
         if op.source == self.number[self.program.input.result.name] and isinstance(self.program.input.encoding, Rate):
             op.base = self._room(WIDTH[form] // 8 * self.values[op.result].elements)
@@ -220,6 +229,20 @@ class _Planner:
         op.kind, op.weight, op.width, op.channels = Kind.CONV, self._keep(taps.weight), source[1], source[2]
         op.across, op.along = self._keep(taps.across), self._keep(taps.along)
         op.reaches, op.block = taps.across.shape[1], taps.weight[0].size
+
+    def _factors(self, operation: Scale | Matmul, op: records.Op) -> None:
+        shape, form = operation.result.shape, self._form(self.found.values[operation.result.name])
+        op.result = self._value(math.prod(shape), form)
+        if isinstance(operation, Scale):
+            op.kind, op.source = Kind.SCALE, self._as(operation.source, form, bool(op.once))
+            laid = layout.parameter(self.program.arrays[operation.factor].values[None], shape)
+            op.threshold, op.repeat = self._keep(laid), laid.shape[1]
+            return
+        op.kind = Kind.SCORES if operation.form == "scores" else Kind.VALUES
+        op.source, op.other = (self._as(side, form, bool(op.once)) for side in (operation.left, operation.right))
+        right = self.program.values[operation.right].shape
+        op.heads, op.channels, op.width = operation.heads, right[1] // operation.heads, right[0]
+        op.size = self.program.values[operation.left].shape[0 if operation.form == "scores" else 1]
 
     def _pool(self, operation: SumPool | MaxPool, op: records.Op) -> None:
         shape, result = self.program.values[operation.source].shape, operation.result.shape

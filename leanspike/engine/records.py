@@ -27,6 +27,10 @@ class Kind(enum.IntEnum):
     INTEGRATE = 6
     EVENTS = 7
     WIDEN = 8
+    SCALE = 9
+    SCORES = 10
+    VALUES = 11
+    DELAY = 12
 
 
 def _fields(text: str, kind: type = c_int64) -> list[tuple[str, type]]:
@@ -46,7 +50,7 @@ class Op(ctypes.Structure):
         *_fields("kind once source other result"),
         ("weight", c_void_p),
         *_fields("weight_bits sum_bits columns base operations"),
-        *_fields("width channels result_height result_width size reaches block"),
+        *_fields("width channels result_height result_width size reaches block heads"),
         *_fields("across along", c_void_p),
         *_fields("state state_bits hold shift lowest highest saturates zero refractory repeat"),
         *_fields("leak bias threshold amount", c_void_p),

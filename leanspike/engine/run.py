@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from leanspike.core.trace import Ints, Trace
 from leanspike.engine import library, records
 from leanspike.engine.plan import plan
 from leanspike.ir import Program, verify
-from leanspike.ir.counts import multiplies, synapses
-from leanspike.ir.ops import states
+from leanspike.ir.counts import multiplies, working
+from leanspike.ir.ops import LIF, Integrate, states
 from leanspike.ir.reference import check_raw
 
 MOST_THREADS = 256
@@ -30,9 +31,9 @@ class Counts:
     """What was computed for each sample in the steps it used; :mod:`leanspike.ir.counts` defines an operation.
 
     Attributes:
-        synaptic: operations ``[B]`` by the name of a synapse's value.
+        synaptic: operations ``[B]`` by the name of the value of a synapse, scale or matmul.
         updates: updates of a potential ``[B]`` by the name of a neurons' value.
-        multiplied: the synapses whose operations are MACs; those of the others are ACs.
+        multiplied: those whose operations are MACs; those of the others are ACs.
     """
 
     synaptic: Mapping[str, Ints]
@@ -160,12 +161,13 @@ class Engine:
             ProgramError: the samples do not fit the program.
         """
         program = self.program
-        synaptic = np.zeros((len(synapses(program)), len(raw)), dtype=np.int64)
+        synaptic = np.zeros((len(working(program)), len(raw)), dtype=np.int64)
         trace = self._batch(raw, numbers, False, synaptic)
-        by_name = {op.result.name: counts for op, counts in zip(synapses(program), synaptic, strict=True)}
-        neurons = {name: int(np.prod(program.values[name].shape)) for name in self._plan.indices}
+        by_name = {op.result.name: counts for op, counts in zip(working(program), synaptic, strict=True)}
+        fire = [op.result for op in program.operations if isinstance(op, LIF | Integrate)]
+        neurons = {value.name: math.prod(value.shape) for value in fire}
         updates = {name: trace.steps * count for name, count in neurons.items()}
-        multiplied = frozenset(op.result.name for op in synapses(program) if multiplies(op, program))
+        multiplied = frozenset(op.result.name for op in working(program) if multiplies(op, program))
         return trace, Counts(by_name, updates, multiplied)
 
     def _batch(self, raw: Raw, numbers: npt.NDArray[np.integer] | None, record: bool, synaptic: Ints | None) -> Trace:

@@ -4,7 +4,21 @@ from leanspike.ir.encodings import Delta, Direct, Encoding, Latency, Rate, Seque
 from leanspike.ir.fast import run as run_fast
 from leanspike.ir.fast import step_scores
 from leanspike.ir.inttype import IntType
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, Value
+from leanspike.ir.ops import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Reshape,
+    Scale,
+    SumPool,
+    Value,
+)
 from leanspike.ir.program import Array, Codec, Exit, Input, Program, Readout, State
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.reference import run
@@ -19,6 +33,7 @@ __all__ = [
     "Array",
     "Codec",
     "Conv2d",
+    "Delay",
     "Delta",
     "Dense",
     "Direct",
@@ -28,6 +43,7 @@ __all__ = [
     "IntType",
     "Integrate",
     "Latency",
+    "Matmul",
     "MaxPool",
     "Operation",
     "Program",
@@ -35,6 +51,7 @@ __all__ = [
     "Rate",
     "Readout",
     "Reshape",
+    "Scale",
     "Sequence",
     "State",
     "SumPool",

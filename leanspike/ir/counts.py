@@ -3,7 +3,13 @@
     n(b) = sum over t < steps(b), j with x[t, b, j] != 0, of reach(j)      reach: outputs that input j is connected to
 
 A synapse of spikes accumulates (AC); one of wider integers multiplies and accumulates (MAC). A synapse whose input is
-the same in every step (direct encoding) is computed once, and counted once.
+the same in every step (direct encoding) is computed once, and counted once. A scale is a synapse of reach 1.
+
+A matmul (attention) does one operation for each pair of its factors that meet and are both not 0: an AC where a side is
+spikes, so that the other is only summed where those are, else a MAC.
+
+    scores    sum over j of (non-zero a[:, j]) (non-zero b[:, j])
+    values    sum over h, m of (non-zero a[h, :, m]) (non-zero b[m, channels of h])
 """
 
 from __future__ import annotations
@@ -14,10 +20,11 @@ import numpy.typing as npt
 from leanspike.ir.encodings import Direct
 from leanspike.ir.fast import propagated, trace
 from leanspike.ir.inttype import SPIKE, Ints
-from leanspike.ir.ops import LIF, Conv2d, Dense, Integrate, sources
+from leanspike.ir.ops import Conv2d, Dense, Matmul, Scale, sources, states
 from leanspike.ir.program import Program
 
 Synapse = Dense | Conv2d
+Working = Dense | Conv2d | Scale | Matmul
 
 
 def synapses(program: Program) -> tuple[Synapse, ...]:
@@ -25,28 +32,48 @@ def synapses(program: Program) -> tuple[Synapse, ...]:
     return tuple(op for op in program.operations if isinstance(op, Dense | Conv2d))
 
 
+def working(program: Program) -> tuple[Working, ...]:
+    """Every operation that does synaptic operations."""
+    return tuple(op for op in program.operations if isinstance(op, Working))
+
+
 def synaptic_operations(
     program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None = None
 ) -> dict[str, Ints]:
-    """Operations ``[B]`` of every sample, by the name of a synapse's value.
+    """Operations ``[B]`` of every sample, by the name of the value of a synapse, scale or matmul.
 
     Raises:
         ProgramError: the samples do not fit the program.
     """
-    parts: dict[str, list[Ints]] = {op.result.name: [] for op in synapses(program)}
-    constant, reaches = constant_values(program), {op.result.name: reach(op, program) for op in synapses(program)}
-    for part, (live, states) in propagated(program, raw, numbers):
-        used = np.arange(program.steps)[:, None] < trace(program, len(part), live, states).steps
-        for op in synapses(program):
-            name, x = op.result.name, live[op.source]
-            done = (x != 0).reshape(*x.shape[:2], reaches[name].size) @ reaches[name].reshape(-1)
-            parts[name].append(done[0] if op.source in constant else (done * used).sum(0))
+    parts: dict[str, list[Ints]] = {op.result.name: [] for op in working(program)}
+    constant = constant_values(program)
+    reaches = {op.result.name: reach(op, program) for op in working(program) if not isinstance(op, Matmul)}
+    for part, (live, after) in propagated(program, raw, numbers):
+        used = np.arange(program.steps)[:, None] < trace(program, len(part), live, after).steps
+        for op in working(program):
+            name = op.result.name
+            if isinstance(op, Matmul):
+                done = pairs(op, live[op.left] != 0, live[op.right] != 0)
+            else:
+                x = live[op.source]
+                done = (x != 0).reshape(*x.shape[:2], reaches[name].size) @ reaches[name].reshape(-1)
+            parts[name].append(done[0] if constant.issuperset(sources(op)) else (done * used).sum(0))
     return {name: np.concatenate(counts) for name, counts in parts.items()}
 
 
-def multiplies(synapse: Synapse, program: Program) -> bool:
-    """Whether an operation of this synapse is a MAC."""
-    return program.values[synapse.source].type != SPIKE
+def pairs(operation: Matmul, a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> Ints:
+    """Pairs of factors that meet, of ``[..., *shape]`` sides that say which are not 0."""
+    right = b.reshape(*b.shape[:-1], operation.heads, -1)
+    if operation.form == "scores":
+        columns: Ints = (a.sum(-2) * b.sum(-2)).sum(-1)
+        return columns
+    met: Ints = (a.sum(-2) * right.sum(-1).swapaxes(-1, -2)).sum((-2, -1))
+    return met
+
+
+def multiplies(operation: Working, program: Program) -> bool:
+    """Whether an operation of this synapse, scale or matmul is a MAC."""
+    return all(program.values[name].type != SPIKE for name in sources(operation))
 
 
 def constant_values(program: Program) -> set[str]:
@@ -55,14 +82,17 @@ def constant_values(program: Program) -> set[str]:
         return set()
     found = {program.input.result.name}
     for op in program.operations:
-        if not isinstance(op, LIF | Integrate) and found.issuperset(sources(op)):
+        if not states(op) and found.issuperset(sources(op)):
             found.add(op.result.name)
     return found
 
 
-def reach(synapse: Synapse, program: Program) -> Ints:
+def reach(synapse: Synapse | Scale, program: Program) -> Ints:
     """Connections of every input, of the source's shape."""
-    kernel, source = program.arrays[synapse.weight].values.shape, program.values[synapse.source].shape
+    source = program.values[synapse.source].shape
+    if isinstance(synapse, Scale):
+        return np.ones(source, dtype=np.int64)
+    kernel = program.arrays[synapse.weight].values.shape
     if isinstance(synapse, Dense):
         return np.full(source, kernel[1])
     rows, columns = (_taps(synapse, source[axis], synapse.result.shape[axis], kernel[axis]) for axis in (0, 1))

@@ -1,5 +1,7 @@
 """A program over whole test sets: every operation runs for all T steps at once, time folded into the batch.
 
+Only what a recurrent edge spans, from a delay to what it delays, goes step by step.
+
 Products run as floating-point matrix products that are exact: in float32 where the intervals prove every partial sum
 below 2^24, else in float64 (every sum of a sound program is below 2^31). Equal to :mod:`leanspike.ir.reference`.
 """
@@ -15,14 +17,29 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from leanspike.core.trace import Trace, joined
-from leanspike.ir import intmath
+from leanspike.ir import delays, intmath, reference
 from leanspike.ir.encodings import Direct, encode
 from leanspike.ir.inttype import Ints
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool
+from leanspike.ir.ops import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Reshape,
+    Scale,
+    SumPool,
+    reads,
+    states,
+)
 from leanspike.ir.program import Program
 from leanspike.ir.ranges import Ranges, ranges
 from leanspike.ir.readout import Scores
-from leanspike.ir.reference import check_raw, potential, row, windows
+from leanspike.ir.reference import check_raw, heads_product, potential, row, windows
 
 _ELEMENTS_AT_ONCE = 1 << 23
 EXACT_FLOAT32 = 1 << 24
@@ -71,10 +88,13 @@ def propagated(
     size = max(1, _ELEMENTS_AT_ONCE // (widest * program.steps))
     for start in range(0, max(1, len(raw)), size):
         part = raw[start : start + size]
-        live, states = {program.input.result.name: encode(program, part, order[start : start + size])}, Live()
-        for operation in program.operations:
-            live[operation.result.name] = _apply(operation, program, found, live, states)
-        yield part, (live, states)
+        live, after = {program.input.result.name: encode(program, part, order[start : start + size])}, Live()
+        for group in delays.groups(program):
+            if len(group) > 1:
+                _stepwise(group, program, found, live, after)
+            else:
+                live[group[0].result.name] = _apply(group[0], program, found, live, after)
+        yield part, (live, after)
 
 
 def trace(program: Program, batch: int, live: Live, states: Live) -> Trace:
@@ -92,12 +112,46 @@ def trace(program: Program, batch: int, live: Live, states: Live) -> Trace:
     return Trace(scores.values.argmax(1), scores.values, steps, counts, last)
 
 
+def _stepwise(group: tuple[Operation, ...], program: Program, found: Ranges, live: Live, after: Live) -> None:
+    """Operations that feed one another over time: all of them in one step, then in the next."""
+    inside = {op.result.name for op in group}
+    outside = {name for op in group for name in reads(op)} - inside
+    names = [name for op in group for name in states(op)]
+    batch = live[program.input.result.name].shape[1]
+    now = {name: np.zeros((batch, *program.state[name].shape), dtype=np.int64) for name in names}
+    steps: dict[str, list[Ints]] = {name: [] for name in (*inside, *names)}
+    for t in range(program.steps):
+        values = {name: live[name][t] for name in outside}
+        for op in group:
+            if states(op):
+                values[op.result.name] = reference.apply(op, program, values, now, t)
+            else:
+                one = {name: values[name][None] for name in reads(op)}
+                values[op.result.name] = _apply(op, program, found, one, {})[0]
+        now |= {op.state: values[op.of] for op in group if isinstance(op, Delay)}
+        for name in inside:
+            steps[name].append(values[name])
+        for name in names:
+            steps[name].append(now[name])
+    live |= {name: np.stack(steps[name]) for name in inside}
+    after |= {name: np.stack(steps[name]) for name in names}
+
+
 def _apply(operation: Operation, program: Program, found: Ranges, live: Live, states: Live) -> Ints:
     if isinstance(operation, LIF | Integrate):
         return _neurons(operation, program, live[operation.source], states)
     if isinstance(operation, Add):
         return live[operation.left] + live[operation.right]
+    if isinstance(operation, Matmul):
+        exact = _exact(found, operation)
+        sides = (live[name].astype(exact) for name in (operation.left, operation.right))
+        return heads_product(operation, *sides).astype(np.int64)
+    if isinstance(operation, Delay):
+        kept = states[operation.state] = live[operation.of]
+        return np.concatenate([np.zeros_like(kept[:1]), kept[:-1]])
     x = live[operation.source]
+    if isinstance(operation, Scale):
+        return x * program.array(operation.factor)
     if isinstance(operation, Dense | Conv2d):
         return _product(operation, program, found, x)
     if isinstance(operation, Reshape):
@@ -108,8 +162,13 @@ def _apply(operation: Operation, program: Program, found: Ranges, live: Live, st
     return pooled
 
 
+def _exact(found: Ranges, operation: Operation) -> Any:
+    """The element type in which the products of an operation are exact."""
+    return np.float32 if found.partials[operation.result.name].magnitude < EXACT_FLOAT32 else np.float64
+
+
 def _product(operation: Dense | Conv2d, program: Program, found: Ranges, x: Ints) -> Ints:
-    exact: Any = np.float32 if found.partials[operation.result.name].magnitude < EXACT_FLOAT32 else np.float64
+    exact = _exact(found, operation)
     constant = isinstance(program.input.encoding, Direct) and x.strides[0] == 0
     rows = (x[:1] if constant else x).astype(exact)
     weight = program.arrays[operation.weight].values.astype(exact)

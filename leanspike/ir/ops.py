@@ -83,6 +83,51 @@ class Add:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """One-to-one synapses: ``y[..., c] = x[..., c] f[c]``, exact; factor array ``[C]``, or ``[1]`` for all channels.
+
+    It brings a value to the unit of what it is added to: an identity shortcut, or an input of another unit.
+    """
+
+    keyword: ClassVar[str] = "scale"
+    result: Value
+    source: str
+    factor: str
+
+
+@dataclass(frozen=True)
+class Matmul:
+    """Products of two values, head by head, exact, with d = D / heads channels a head::
+
+        form=scores    y[h, n, m] = sum over c of a[n, h d + c] b[m, h d + c]     [N, D], [M, D] -> [heads, N, M]
+        form=values    y[n, h d + c] = sum over m of a[h, n, m] b[m, h d + c]     [heads, N, M], [M, D] -> [N, D]
+
+    a is ``left``, b is ``right``. Attention is both, without softmax: scores Q K^T of tokens ``[N, D]``, then values.
+    """
+
+    keyword: ClassVar[str] = "matmul"
+    result: Value
+    left: str
+    right: str
+    form: Literal["scores", "values"]
+    heads: int = 1
+
+
+@dataclass(frozen=True)
+class Delay:
+    """``y[t] = x[t - 1]``, 0 in the first step; x is the value ``of``.
+
+    x may come after the delay, which makes a recurrent edge; where it is (a reshape of) another delay's, that one comes
+    before. The state holds x from the end of a step to the end of the next, as it is.
+    """
+
+    keyword: ClassVar[str] = "delay"
+    result: Value
+    of: str
+    state: str
+
+
+@dataclass(frozen=True)
 class Reshape:
     """The same values in C order with another shape."""
 
@@ -143,22 +188,29 @@ class Integrate:
     bias: str | None = None
 
 
-Operation = Dense | Conv2d | SumPool | MaxPool | Add | Reshape | LIF | Integrate
+Operation = Dense | Conv2d | SumPool | MaxPool | Add | Scale | Matmul | Delay | Reshape | LIF | Integrate
 OPERATIONS: dict[str, type[Operation]] = {
-    kind.keyword: kind for kind in (Dense, Conv2d, SumPool, MaxPool, Add, Reshape, LIF, Integrate)
+    kind.keyword: kind for kind in (Dense, Conv2d, SumPool, MaxPool, Add, Scale, Matmul, Delay, Reshape, LIF, Integrate)
 }
 
 
 def sources(operation: Operation) -> tuple[str, ...]:
-    """Names of the values that an operation reads."""
-    return (operation.left, operation.right) if isinstance(operation, Add) else (operation.source,)
+    """Names of the values that an operation reads before it gives its own: none of a delay."""
+    if isinstance(operation, Delay):
+        return ()
+    return (operation.left, operation.right) if isinstance(operation, Add | Matmul) else (operation.source,)
+
+
+def reads(operation: Operation) -> tuple[str, ...]:
+    """Names of the values that an operation reads in a step, what a delay keeps for the next one included."""
+    return (operation.of,) if isinstance(operation, Delay) else sources(operation)
 
 
 def states(operation: Operation) -> tuple[str, ...]:
     """Names of the states that an operation reads and writes."""
     if isinstance(operation, LIF):
         return (operation.state,) if operation.hold is None else (operation.state, operation.hold)
-    return (operation.state,) if isinstance(operation, Integrate) else ()
+    return (operation.state,) if isinstance(operation, Integrate | Delay) else ()
 
 
 def parameters(operation: LIF | Integrate) -> tuple[str, ...]:
@@ -173,4 +225,6 @@ def arrays(operation: Operation) -> tuple[str, ...]:
     """Names of the arrays that an operation reads."""
     if isinstance(operation, Dense | Conv2d):
         return (operation.weight,)
+    if isinstance(operation, Scale):
+        return (operation.factor,)
     return parameters(operation) if isinstance(operation, LIF | Integrate) else ()

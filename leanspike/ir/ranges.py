@@ -19,7 +19,22 @@ import numpy.typing as npt
 
 from leanspike.ir import intmath
 from leanspike.ir.inttype import MOST_BITS, Ints, IntType
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, Shape, SumPool, parameters
+from leanspike.ir.ops import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Reshape,
+    Scale,
+    Shape,
+    SumPool,
+    parameters,
+)
 from leanspike.ir.program import Program
 
 MOST_ROUNDS = 256
@@ -54,7 +69,8 @@ class Ranges:
 
     Attributes:
         values: results of the input and of every operation.
-        partials: of dense and conv2d, every sum of some of the products, in any order: what an accumulator must hold.
+        partials: of dense, conv2d and matmul, every sum of some of the products, in any order: what an accumulator must
+            hold.
         states: what the next step reads: after reset, as stored.
         carried: after reset, before a codec rounds it.
         sums: ``leak(v) + I + b`` of neurons, before saturation.
@@ -104,9 +120,18 @@ def _interval(operation: Operation, program: Program, live: dict[str, _Interval]
     if isinstance(operation, Add):
         a, b = live[operation.left], live[operation.right]
         return _near(a.low + b.low, a.high + b.high, result.shape)
+    if isinstance(operation, Matmul):
+        return _matmul(operation, live[operation.left], live[operation.right], found)
+    if isinstance(operation, Delay):
+        # What is delayed may come later: the verifier holds it to the declared type.
+        bounds = (np.int64(result.type.lowest), np.int64(result.type.highest))
+        return _Interval(*(np.broadcast_to(bound, result.shape) for bound in bounds))
     x = live[operation.source]
     if isinstance(operation, Reshape):
         return _Interval(x.low.reshape(result.shape), x.high.reshape(result.shape))
+    if isinstance(operation, Scale):
+        ends = [bound * program.array(operation.factor) for bound in (x.low, x.high)]
+        return _near(np.minimum(*ends), np.maximum(*ends), result.shape)
     assert isinstance(operation, SumPool | MaxPool)
     area = operation.size**2 if isinstance(operation, SumPool) else 1
     return _near(area * x.low.min((0, 1)), area * x.high.max((0, 1)), result.shape)
@@ -125,6 +150,17 @@ def _product(operation: Dense | Conv2d, program: Program, x: _Interval, found: R
     (bottom, least), (top, most) = _sums(lows, highs, weight.reshape(-1, weight.shape[-1]))
     found.partials[operation.result.name] = _near(least, most, least.shape).range()
     return _near(bottom, top, operation.result.shape)
+
+
+def _matmul(operation: Matmul, a: _Interval, b: _Interval, found: Ranges) -> _Interval:
+    """One interval for all elements: as many products of the sides' widest ends as a sum has."""
+    shape, width = operation.result.shape, b.low.shape
+    count = width[1] // operation.heads if operation.form == "scores" else width[0]
+    left, right = a.range(), b.range()
+    ends = [x * y for x in (left.lowest, left.highest) for y in (right.lowest, right.highest)]
+    low, high = (np.array(count * min(max(end, -_FAR), _FAR)) for end in (min(ends), max(ends)))
+    found.partials[operation.result.name] = _near(low.clip(max=0), high.clip(min=0), ()).range()
+    return _near(low, high, shape)
 
 
 def _sums(low: Ints, high: Ints, weight: npt.NDArray[np.integer]) -> tuple[_Floats, _Floats]:
@@ -225,14 +261,14 @@ def _union(whole: Range, low: Ints, high: Ints) -> Range:
 
 
 def fitted(program: Program) -> Program:
-    """The program with every exact value (all but states and what neurons give) declared in its narrowest type.
+    """The program with every exact value (all but states, delays and what neurons give) declared in its narrowest type.
 
     A value that no type holds takes the widest; the verifier refuses it.
     """
     found = ranges(program)
 
     def fit(operation: Operation) -> Operation:
-        if isinstance(operation, LIF | Integrate):
+        if isinstance(operation, LIF | Integrate | Delay):
             return operation
         value = found.values[operation.result.name]
         fits = value.bits <= MOST_BITS

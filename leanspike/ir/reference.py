@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import singledispatch
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,20 @@ from leanspike.core.trace import Trace
 from leanspike.ir import intmath
 from leanspike.ir.encodings import encode
 from leanspike.ir.inttype import Ints
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool
+from leanspike.ir.ops import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Reshape,
+    Scale,
+    SumPool,
+)
 from leanspike.ir.program import Program
 from leanspike.ir.readout import Scores
 
@@ -85,8 +99,14 @@ def step(program: Program, x: Ints, states: Values, t: int) -> tuple[Values, Val
     """
     values, updated = {program.input.result.name: x}, dict(states)
     for operation in program.operations:
-        values[operation.result.name] = _apply(operation, program, values, updated, t)
-    return values, updated
+        values[operation.result.name] = apply(operation, program, values, updated, t)
+    kept = {op.state: values[op.of] for op in program.operations if isinstance(op, Delay)}
+    return values, updated | kept
+
+
+def apply(operation: Operation, program: Program, values: Values, states: Values, t: int) -> Ints:
+    """What one operation gives in step t; the states of neurons in ``states`` become those after the step."""
+    return _apply(operation, program, values, states, t)
 
 
 def _where(going: npt.NDArray[np.bool_], new: Ints, old: Ints) -> Ints:
@@ -139,6 +159,35 @@ def _(operation: MaxPool, program: Program, values: Values, states: Values, t: i
 @_apply.register
 def _(operation: Add, program: Program, values: Values, states: Values, t: int) -> Ints:
     return values[operation.left] + values[operation.right]
+
+
+@_apply.register
+def _(operation: Scale, program: Program, values: Values, states: Values, t: int) -> Ints:
+    return values[operation.source] * program.array(operation.factor)
+
+
+@_apply.register
+def _(operation: Matmul, program: Program, values: Values, states: Values, t: int) -> Ints:
+    return heads_product(operation, values[operation.left], values[operation.right])
+
+
+def heads_product(operation: Matmul, a: npt.NDArray[Any], b: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The products of ``[..., *shape]`` arrays of either side, of the sides' own element type."""
+
+    def split(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return x.reshape(*x.shape[:-1], operation.heads, -1).swapaxes(-3, -2)
+
+    if operation.form == "scores":
+        scores: npt.NDArray[Any] = split(a) @ split(b).swapaxes(-1, -2)
+        return scores
+    heads = (a @ split(b)).swapaxes(-3, -2)
+    values: npt.NDArray[Any] = heads.reshape(*heads.shape[:-2], -1)
+    return values
+
+
+@_apply.register
+def _(operation: Delay, program: Program, values: Values, states: Values, t: int) -> Ints:
+    return states[operation.state]
 
 
 @_apply.register

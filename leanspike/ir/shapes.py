@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from functools import singledispatch
 
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, Shape, SumPool
+from leanspike.ir.ops import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Reshape,
+    Scale,
+    Shape,
+    SumPool,
+)
 from leanspike.ir.program import Program
 
 MOST_STRIDE = 65_535
@@ -62,6 +76,36 @@ def _(operation: Add, program: Program, shapes: list[Shape]) -> Shape:
     if shapes[0] != shapes[1]:
         raise ValueError(f"add takes equal shapes, found {list(shapes[0])} and {list(shapes[1])}")
     return shapes[0]
+
+
+@_shape.register
+def _(operation: Scale, program: Program, shapes: list[Shape]) -> Shape:
+    factor = program.arrays[operation.factor].values.shape
+    if factor not in ((1,), shapes[0][-1:]):
+        raise ValueError(f"scale takes a factor [1] or [{shapes[0][-1]}], found {list(factor)}")
+    return shapes[0]
+
+
+@_shape.register
+def _(operation: Matmul, program: Program, shapes: list[Shape]) -> Shape:
+    (left, right), heads = shapes, operation.heads
+    found = f"form={operation.form} heads={heads} of {list(left)} and {list(right)}"
+    if operation.form not in ("scores", "values"):
+        raise ValueError(f"matmul has the forms scores and values, found {found[:60]}")
+    if heads < 1 or len(right) != 2 or right[1] % heads:
+        raise ValueError(f"matmul takes a right side [M, D] with D in whole heads, found {found}")
+    if operation.form == "scores":
+        if len(left) != 2 or left[1] != right[1]:
+            raise ValueError(f"scores take [N, D] and [M, D], found {found}")
+        return (heads, left[0], right[0])
+    if len(left) != 3 or (left[0], left[2]) != (heads, right[0]):
+        raise ValueError(f"values take [heads, N, M] and [M, D], found {found}")
+    return (left[1], right[1])
+
+
+@_shape.register
+def _(operation: Delay, program: Program, shapes: list[Shape]) -> Shape:
+    return program.values[operation.of].shape
 
 
 @_shape.register

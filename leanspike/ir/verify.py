@@ -11,10 +11,22 @@ import re
 from collections.abc import Iterator
 
 from leanspike.core.errors import ProgramError
-from leanspike.ir import neuron_rules
+from leanspike.ir import delays, neuron_rules
 from leanspike.ir.encodings import Delta, Direct, Latency, Rate, Sequence
 from leanspike.ir.inttype import MOST_BITS, SPIKE, Ints
-from leanspike.ir.ops import LIF, MOST_AXES, Dense, Integrate, Operation, Shape, arrays, sources, states
+from leanspike.ir.ops import (
+    LIF,
+    MOST_AXES,
+    Delay,
+    Dense,
+    Integrate,
+    Operation,
+    Shape,
+    arrays,
+    reads,
+    sources,
+    states,
+)
 from leanspike.ir.program import READOUTS, Program
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.shapes import result_shape
@@ -59,6 +71,7 @@ def violations(program: Program) -> list[Violation]:
             *_input(program),
             *_shapes(program),
             *neuron_rules.broken(program),
+            *delays.broken(program),
             *_readout(program),
         ]
     return structure or list(_widths(program))
@@ -114,6 +127,8 @@ def _names(program: Program) -> Iterator[Violation]:
             if name not in known or name in written:
                 yield Violation(op.result.name, f"uses state {name}", "declare it, one for each layer of neurons")
             written.add(name)
+        if isinstance(op, Delay) and op.of not in program.values:
+            yield Violation(op.result.name, f"delays {op.of}, which nothing gives", "name a value")
         for name in arrays(op):
             if name not in program.arrays:
                 yield Violation(op.result.name, f"reads array {name}, which is missing", "add the array")
@@ -179,10 +194,9 @@ def _shapes(program: Program) -> Iterator[Violation]:
         except ValueError as error:
             yield Violation(op.result.name, str(error), "mend the shapes")
             continue
-        if shape != op.result.shape or (
-            math.prod(shape) != math.prod(values[sources(op)[0]].shape) and op.keyword == "reshape"
-        ):
-            what = f"declares {list(op.result.shape)} of {list(values[sources(op)[0]].shape)}"
+        before = values[reads(op)[0]].shape
+        if shape != op.result.shape or (math.prod(shape) != math.prod(before) and op.keyword == "reshape"):
+            what = f"declares {list(op.result.shape)} of {list(before)}"
             yield Violation(op.result.name, what, f"{op.keyword} gives {list(shape)}")
 
 
@@ -202,6 +216,7 @@ def _readout(program: Program) -> Iterator[Violation]:
 
 def _widths(program: Program) -> Iterator[Violation]:
     found = ranges(program)
+    yield from delays.too_narrow(program, found)
     for op in program.operations:
         if isinstance(op, LIF) and op.reset_by is not None:
             kind = program.state[op.state].type

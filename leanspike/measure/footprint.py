@@ -1,7 +1,8 @@
 """Memory of a program as stored: every integer at its own width, codes of few-bit states packed into bytes.
 
     constants   sum over arrays of size * bits      weights, biases, thresholds, leaks, tables
-    states      sum over states of size * bits      potentials, refractory counters; with a codec size / codes a byte
+    states      sum over states of size * bits      potentials, refractory counters, what delays keep; with a codec
+                                                    size / codes a byte
 
 Rounded up to bytes array by array and state by state. What a target needs beside (code, stack, padding) it states
 itself.
@@ -12,7 +13,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from leanspike.ir.counts import reach, synapses
+from leanspike.ir.counts import reach, working
+from leanspike.ir.ops import LIF, Integrate, Matmul
 from leanspike.ir.program import Program
 
 
@@ -40,7 +42,6 @@ def footprint(program: Program) -> Footprint:
     states = sum(state.stored_bytes for state in program.states)
     table = getattr(program.input.encoding, "table", None)
     parameters = sum(array.values.size for name, array in program.arrays.items() if name != table)
-    hold = {op.hold for op in program.spiking}
-    neurons = sum(math.prod(state.shape) for state in program.states if state.name not in hold)
-    connections = sum(int(reach(synapse, program).sum()) for synapse in synapses(program))
+    neurons = sum(math.prod(op.result.shape) for op in program.operations if isinstance(op, LIF | Integrate))
+    connections = sum(int(reach(op, program).sum()) for op in working(program) if not isinstance(op, Matmul))
     return Footprint(arrays, states, parameters, connections, neurons)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from hypothesis import HealthCheck, given, settings
 
 from leanspike import ir
-from leanspike.ir.counts import constant_values, reach, synapses, synaptic_operations
+from leanspike.ir.counts import constant_values, reach, synapses, synaptic_operations, working
+from leanspike.ir.ops import sources
 from leanspike.ir.reference import step
 from leanspike.targets.conformance import Case, cases
+
+
+def met(op: ir.Matmul, a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Products of the equation whose two factors are not 0, one by one."""
+    split = b.reshape(*b.shape[:2], op.heads, -1).astype(np.int64)
+    if op.form == "scores":
+        return np.einsum("bnhc,bmhc->b", a.reshape(*a.shape[:2], op.heads, -1).astype(np.int64), split)
+    return np.einsum("bhnm,bmhc->b", a.astype(np.int64), split)
 
 
 def brute_force(case: Case) -> dict[str, np.ndarray]:
@@ -19,9 +29,12 @@ def brute_force(case: Case) -> dict[str, np.ndarray]:
     used, counts = ir.run(program, case.raw, case.numbers).steps, {}
     for t in range(program.steps):
         values, states = step(program, encoded[t], states, t)
-        for op in synapses(program):
-            once = op.source in constant_values(program)
-            total = ((values[op.source] != 0) * reach(op, program)).reshape(batch, -1).sum(1)
+        for op in working(program):
+            once = constant_values(program).issuperset(sources(op))
+            if isinstance(op, ir.Matmul):
+                total = met(op, values[op.left] != 0, values[op.right] != 0)
+            else:
+                total = ((values[op.source] != 0) * reach(op, program)).reshape(batch, -1).sum(1)
             counts.setdefault(op.result.name, np.zeros(batch, dtype=np.int64))
             counts[op.result.name] += total * (t == 0 if once else t < used)
     return counts

@@ -15,3 +15,4 @@ def _installed() -> None:
 
 class TestTFLite(Conformance):
     target = "tflite"
+    refused = frozenset({"matmul"})

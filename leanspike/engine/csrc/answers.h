@@ -22,6 +22,45 @@ static int64_t reached(const Plan *plan, const Op *op, const char *arena) {
     return total;
 }
 
+/* Pairs of factors that meet and are not 0. */
+static int64_t met(const Plan *plan, const Op *op, const char *arena) {
+    const Value *a = plan->values + op->source, *b = plan->values + op->other;
+    const void *left = arena + a->data, *right = arena + b->data;
+    const int64_t tokens = op->size, others = op->width, channels = op->channels, all = op->heads * channels;
+    int64_t total = 0;
+    for (int64_t k = 0; k < (op->kind == SCORES ? all : op->heads * others); k++) {
+        int64_t active = 0, reads = 0;
+        for (int64_t n = 0; n < tokens; n++)
+            active += op->kind == SCORES ? !!at(left, (enum form)a->form, n * all + k)
+                                         : !!at(left, (enum form)a->form, (k / others * tokens + n) * others + k % others);
+        if (op->kind == SCORES)
+            for (int64_t m = 0; m < others; m++) reads += !!at(right, (enum form)b->form, m * all + k);
+        else
+            for (int64_t c = 0; c < channels; c++)
+                reads += !!at(right, (enum form)b->form, k % others * all + k / others * channels + c);
+        total += active * reads;
+    }
+    return total;
+}
+
+static int64_t active(const Plan *plan, const Op *op, const char *arena) {
+    const Value *x = plan->values + op->source;
+    int64_t total = 0;
+    for (int64_t i = 0; i < x->elements; i++) total += !!at(arena + x->data, (enum form)x->form, i);
+    return total;
+}
+
+static void count_operations(const Plan *plan, const Op *op, const char *arena, int64_t *count) {
+    switch (op->kind) {
+        case DENSE:
+        case CONV: *count += reached(plan, op, arena); break;
+        case SCALE: *count += active(plan, op, arena); break;
+        case SCORES:
+        case VALUES: *count += met(plan, op, arena); break;
+        default: break;
+    }
+}
+
 static void copy_state(const Op *op, int64_t elements, int64_t *to, const char *arena) {
     const enum form form = op->state_bits == 16 ? I16 : I32;
     for (int64_t i = 0; i < elements; i++) to[i] = at(arena + op->state, form, i);
@@ -30,8 +69,12 @@ static void copy_state(const Op *op, int64_t elements, int64_t *to, const char *
 static void copy_states(const Plan *plan, int64_t *const *to, int64_t sample, const char *arena) {
     for (int64_t i = 0; i < plan->op_count; i++) {
         const Op *op = plan->ops + i;
+        const Value *y = plan->values + op->result;
+        const int64_t elements = y->elements;
+        if (op->kind == DELAY)
+            for (int64_t j = 0; j < elements; j++)
+                to[2 * i][sample * elements + j] = at(arena + y->data, (enum form)y->form, j);
         if (op->kind != LIF && op->kind != INTEGRATE) continue;
-        const int64_t elements = plan->values[op->result].elements;
         copy_state(op, elements, to[2 * i] + sample * elements, arena);
         if (op->hold)
             for (int64_t j = 0; j < elements; j++)

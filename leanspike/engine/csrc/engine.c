@@ -9,6 +9,7 @@
 #include "encode.h"
 #include "layers.h"
 #include "level.h"
+#include "products.h"
 #include "values.h"
 
 typedef struct {
@@ -88,6 +89,16 @@ static void execute(const Plan *plan, const Op *op, int64_t t, char *arena) {
             else add_int32_t(from, (void *)(arena + plan->values[op->other].data), y->elements, to);
             break;
         case WIDEN: widen(from, (enum form)x->form, x->elements, to, (enum form)y->form); break;
+        case SCALE:
+            if (y->form == I16) scale_int16_t(op, from, y->elements, to);
+            else scale_int32_t(op, from, y->elements, to);
+            break;
+        case SCORES:
+        case VALUES: product(op, y, from, arena + plan->values[op->other].data, to); break;
+        case DELAY:
+            if (x->form == y->form) memcpy(to, from, bytes_of(x));
+            else widen(from, (enum form)x->form, x->elements, to, (enum form)y->form);
+            break;
     }
 }
 
@@ -157,7 +168,7 @@ static void run_sample(const Worker *worker, int64_t b) {
             const Op *op = plan->ops + i;
             if (op->once && t) continue;
             execute(plan, op, t, arena);
-            if (job->synaptic && op->kind <= CONV) job->synaptic[op->operations * job->batch + b] += reached(plan, op, arena);
+            if (job->synaptic) count_operations(plan, op, arena, job->synaptic + op->operations * job->batch + b);
             if (job->spikes && op->kind == LIF)
                 job->spikes[layer++ * job->batch + b] +=
                     count_bits((const uint64_t *)(arena + plan->values[op->result].data), plan->values[op->result].elements);

@@ -11,7 +11,7 @@
 /* How a value lies in the arena: spikes as bits in words of 64, or integers of 16 or 32 bits. */
 enum form { BITS, I16, I32 };
 
-enum kind { DENSE, CONV, SUM_POOL, MAX_POOL, ADD, LIF, INTEGRATE, EVENTS, WIDEN };
+enum kind { DENSE, CONV, SUM_POOL, MAX_POOL, ADD, LIF, INTEGRATE, EVENTS, WIDEN, SCALE, SCORES, VALUES, DELAY };
 
 enum encoding { DIRECT, RATE, LATENCY, DELTA, SEQUENCE };
 
@@ -37,6 +37,9 @@ typedef struct {
     int64_t weight_bits, sum_bits, columns, base, operations;
     /* images: of the source, and of the result for pools; `reaches` entries of `across` a row, one of `along` a column */
     int64_t width, channels, result_height, result_width, size, reaches, block;
+    /* matmuls: `size` by `width` by `channels` a head are tokens of the left and right side and channels; `threshold` of a
+       scale are its factors, which repeat after `repeat` elements */
+    int64_t heads;
     const Reach *across, *along;
     /* neurons: parameters repeat after `repeat` elements; a `_step` is 0 where one row serves every step */
     int64_t state, state_bits, hold, shift, lowest, highest, saturates, zero, refractory, repeat;

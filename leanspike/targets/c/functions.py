@@ -9,8 +9,23 @@ from functools import singledispatch
 from typing import Any
 
 from leanspike.core import rng
+from leanspike.ir.delays import delays
 from leanspike.ir.encodings import Delta, Latency, Rate
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool, sources
+from leanspike.ir.ops import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Reshape,
+    Scale,
+    SumPool,
+    sources,
+)
 from leanspike.ir.program import Array
 from leanspike.targets.c.constants import literal, packing
 from leanspike.targets.c.layout import INPUT, Layout, base, ctype
@@ -62,10 +77,18 @@ def functions(layout: Layout, texts: dict[str, str]) -> tuple[list[Function], li
         texts: the program's line by name of a value.
     """
     once, every = (
-        [_function(op, layout, texts[op.result.name]) for op in group if not isinstance(op, Reshape)]
+        [_function(op, layout, texts[op.result.name]) for op in group if not isinstance(op, Reshape | Delay)]
         for group in (layout.once, layout.every)
     )
-    return once, [*_encoder(layout), *every]
+    kept = [_kept(op, layout, texts[op.result.name]) for op in reversed(delays(layout.program))]
+    return once, [*_encoder(layout), *every, *kept]
+
+
+def _kept(op: Delay, layout: Layout, text: str) -> Function:
+    """What a delay does at the end of a step; a delay of a delay comes before that one, which it still needs."""
+    x, y = layout.places[op.of], layout.places[op.result.name]
+    name = f"keep_{layout.names[op.result.name]}"
+    return Function("keep", {"name": name, "x": x, "y": y, "text": text}, _call(name, x.expression, y.expression))
 
 
 @singledispatch
@@ -124,6 +147,21 @@ def _(op: SumPool | MaxPool, layout: Layout, text: str) -> Function:
 @_function.register
 def _(op: Add, layout: Layout, text: str) -> Function:
     return _binary("add", "plus", op, layout, text=text)
+
+
+@_function.register
+def _(op: Scale, layout: Layout, text: str) -> Function:
+    factor, uniform = layout.program.arrays[op.factor], is_uniform(layout.program.arrays[op.factor])
+    told = literal(int(factor.values[0])) if uniform else f"array_{layout.names[op.factor]}[o % {op.result.shape[-1]}u]"
+    return _binary("scale", "scale", op, layout, text=text, factor=told)
+
+
+@_function.register
+def _(op: Matmul, layout: Layout, text: str) -> Function:
+    right = layout.program.values[op.right].shape
+    left = layout.program.values[op.left].shape[0 if op.form == "scores" else 1]
+    sizes = {"heads": op.heads, "rows": left, "columns": right[0], "channels": right[1] // op.heads}
+    return _binary(f"matmul_{op.form}", op.form, op, layout, text=text, **sizes)
 
 
 def _neurons(op: LIF | Integrate, layout: Layout, text: str) -> tuple[dict[str, Any], list[Parameter]]:

@@ -16,7 +16,7 @@ from leanspike.core.errors import TargetError
 from leanspike.core.trace import Ints, Trace
 from leanspike.ir.encodings import Delta
 from leanspike.ir.encodings import Sequence as Frames
-from leanspike.ir.ops import LIF
+from leanspike.ir.ops import LIF, Delay
 from leanspike.ir.program import Program
 from leanspike.ir.reference import check_raw
 from leanspike.targets.base import Artefact
@@ -92,11 +92,13 @@ def harness(layout: Layout, *, record: bool) -> str:
 
 
 def _members(layout: Layout) -> Iterator[dict[str, Any]]:
-    holds = {op.hold for op in layout.program.operations if isinstance(op, LIF)}
+    operations = layout.program.operations
+    holds = {op.hold for op in operations if isinstance(op, LIF)}
+    bits = {op.state for op in operations if isinstance(op, Delay) and layout.places[op.result.name].bits}
     for state in layout.program.states:
         name = f"{'hold' if state.name in holds else 'state'}_{layout.names[state.name]}"
-        digits = None if state.codec is None else base(state.codec)
-        yield {"name": name, "count": math.prod(state.shape), "codec": state.codec, "base": digits}
+        digits, count = None if state.codec is None else base(state.codec), math.prod(state.shape)
+        yield {"name": name, "count": count, "codec": state.codec, "base": digits, "bits": state.name in bits}
 
 
 def _trace(program: Program, found: npt.NDArray[np.int64], batch: int, *, record: bool) -> Trace:

@@ -3,6 +3,7 @@
 spikes, encoded inputs    bits, 32 to a word: silent inputs are skipped a word at a time
 numbers                   the narrowest of 8, 16 and 32 bits that holds every partial sum
 values of one step        share memory with others that are not needed at the same time (a union)
+delays                    in the place of their state, which is written at the end of the step
 constant values           of a direct input: computed in the first step and kept
 states, spikes            a place of their own, so that a caller can look at them after every step; few-bit states as
                           packed codes: code j of an array is digit j % n in base B of byte j / n, and a digit above
@@ -16,9 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from leanspike.ir import ranges
+from leanspike.ir.delays import fires
 from leanspike.ir.encodings import Delta, Direct, Sequence
 from leanspike.ir.inttype import IntType
-from leanspike.ir.ops import LIF, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, sources
+from leanspike.ir.ops import LIF, Delay, Integrate, MaxPool, Operation, Reshape, reads, sources, states
 from leanspike.ir.program import Codec, Program
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.c import names
@@ -152,7 +154,7 @@ def _constant(program: Program) -> set[str]:
     """Names of values that are the same in every step."""
     constant = {program.input.result.name} if isinstance(program.input.encoding, Direct) else set[str]()
     for op in program.operations:
-        if not isinstance(op, LIF | Integrate) and constant.issuperset(sources(op)):
+        if not states(op) and constant.issuperset(sources(op)):
             constant.add(op.result.name)
     return constant
 
@@ -189,8 +191,12 @@ class _Builder:
         self.members: list[Member | Shared] = []
         self.scratch: list[_Scratch] = []
         self.source_of = {op.result.name: op.source for op in self.order if isinstance(op, Reshape)}
-        self.last = {self._root(name): index for index, op in enumerate(self.order, 1) for name in sources(op)}
-        self.last[program.readout.source] = len(self.order) + 1
+        # What a delay keeps is needed until the end of the step, and so is what the readout reads.
+        end = len(self.order) + 1
+        self.last = {self._root(program.readout.source): end}
+        for index, op in enumerate(self.order, 1):
+            for name in map(self._root, reads(op)):
+                self.last[name] = max(self.last.get(name, 0), end if isinstance(op, Delay) else index)
 
     def _root(self, name: str) -> str:
         while name in self.source_of:
@@ -228,6 +234,8 @@ class _Builder:
                 self.places[name] = place
             else:
                 self._brief(name, ctype(op.result.type), False, count, index)
+        elif isinstance(op, Delay):
+            self._delay(op, count)
         elif not isinstance(op, Reshape):
             bits = isinstance(op, MaxPool) and self._is_bits(op.source)
             kind = "uint32_t" if bits else self._width(op)
@@ -259,8 +267,14 @@ class _Builder:
         packed = f"{op.result.name}: potentials / {1 << state.codec.shift}, {state.codec.per_byte} to a byte"
         return self._own(name, "uint8_t", state.stored_bytes, f"{packed}, in base {base(state.codec)}")
 
+    def _delay(self, op: Delay, count: int) -> None:
+        bits = fires(self.program, op.of, input_too=not isinstance(self.program.input.encoding, Direct | Sequence))
+        kind, meaning = "uint32_t" if bits else ctype(op.result.type), f"{op.of} of the step before"
+        name = f"state_{self.endings[op.state]}"
+        self.places[op.result.name] = self._own(name, kind, count, f"{meaning}: {BIT}" if bits else meaning, bits=bits)
+
     def _width(self, op: Operation) -> str:
-        if not isinstance(op, Dense | Conv2d):
+        if op.result.name not in self.ranges.partials:
             return ctype(op.result.type)
         partial, value = self.ranges.partials[op.result.name], self.ranges.values[op.result.name]
         lowest, highest = min(partial.lowest, value.lowest), max(partial.highest, value.highest)

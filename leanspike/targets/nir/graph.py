@@ -137,7 +137,7 @@ class _Builder:
             other = [feed if feed not in feeds else self._again(feed) for feed in self.feeds[op.right]]
             self.order |= {name: self.order[op.left]} if op.left in self.order else {}
             self.feeds[name] = feeds + other
-        else:
+        elif isinstance(op, Reshape):
             self.feeds[name] = self._flat(op, feeds)
 
     def _again(self, feed: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from leanspike.ir import LIF, Direct, Integrate, MaxPool, Program, Reshape, Sequence, ranges
+from leanspike.ir import LIF, Delay, Direct, Integrate, Matmul, MaxPool, Program, Reshape, Scale, Sequence, ranges
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import parameters
 from leanspike.ir.violation import Violation
@@ -21,6 +21,8 @@ def refusals(program: Program) -> list[Violation]:
     """Programs of which no graph can be drawn."""
     found = []
     for op in program.operations:
+        if isinstance(op, Scale | Matmul | Delay):
+            found.append(Violation(op.result.name, f"a {op.keyword}: no graph is drawn of it", "emit to C or ONNX"))
         if isinstance(op, LIF | Integrate) and synapses_of(program, op) is None:
             what = "neurons that are fed by something else than synapses of their own"
             found.append(Violation(op.result.name, what, "one synapse, or several added, that feed only them"))

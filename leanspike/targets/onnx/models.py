@@ -22,7 +22,7 @@ from leanspike.ir.ops import Shape
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.onnx import encode, readout
 from leanspike.targets.onnx.graph import IR_VERSION, OPSET, Graph, Tensor
-from leanspike.targets.onnx.operations import Step, apply
+from leanspike.targets.onnx.operations import Step, apply, keep
 from leanspike.targets.onnx.outside import Outside, Scanned, batch, first, outside
 from leanspike.targets.stepwise import Carried, carried, exits, frame_shape
 
@@ -39,6 +39,7 @@ def _step(
     for operation in program.operations:
         if operation.result.name not in done:
             step.values[operation.result.name] = apply(operation, g, step)
+    keep(g, step)
     after = {f"state/{name}": state for name, state in step.states.items()}
     source = step.values[program.readout.source]
     after["scores"] = readout.after(g, program, source, before["scores"], step.t)

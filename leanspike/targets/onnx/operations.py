@@ -4,6 +4,8 @@ product    x in [0, 255] after an offset, weights of 8 bits:  MatMulInteger
                2 max(x) max|W| < 2^15: uint8 by int8, else uint8 by uint8 with zero point 128. On x86 without VNNI
                onnxruntime adds two products of uint8 by int8 in 16 bits, saturating; uint8 by uint8 never is.
            wider: MatMul on int32
+matmul     heads as an axis of the batch, then MatMul on int32
+delay      the state as the step finds it; what it keeps is given with the step's other states
 conv2d     the taps side by side (columns first, then rows, as slices), then a product
 v >> k     ((v + 2^30) Div 2^k) - 2^(30-k) where |v| < 2^30, since Div truncates and BitShift is unsigned;
            else ((uint32(v) xor 2^31) BitShift k) - 2^(31-k)
@@ -18,7 +20,22 @@ from functools import singledispatch
 import numpy as np
 import numpy.typing as npt
 
-from leanspike.ir import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Program, Reshape, SumPool
+from leanspike.ir import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    Matmul,
+    MaxPool,
+    Operation,
+    Program,
+    Reshape,
+    Scale,
+    SumPool,
+)
+from leanspike.ir.delays import delays
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.onnx.graph import Graph, Tensor
@@ -162,6 +179,37 @@ def _windows(g: Graph, x: str, operation: SumPool | MaxPool) -> str:
 def _(operation: Add, g: Graph, step: Step) -> Tensor:
     left, right = (g.as_int32(step.values[name]) for name in (operation.left, operation.right))
     return _tensor(operation, step, g.node("Add", left, right))
+
+
+@_apply.register
+def _(operation: Scale, g: Graph, step: Step) -> Tensor:
+    factor = g.constant(step.program.array(operation.factor))
+    return _tensor(operation, step, g.node("Mul", g.as_int32(step.values[operation.source]), factor))
+
+
+@_apply.register
+def _(operation: Matmul, g: Graph, step: Step) -> Tensor:
+    left, right = (g.as_int32(step.values[name]) for name in (operation.left, operation.right))
+    width = step.program.values[operation.right].shape[1]
+    split = g.constant([0, 0, operation.heads, width // operation.heads], "int64")
+    right = g.node("Reshape", right, split)
+    if operation.form == "scores":
+        left = g.node("Transpose", g.node("Reshape", left, split), perm=[0, 2, 1, 3])
+        return _tensor(operation, step, g.node("MatMul", left, g.node("Transpose", right, perm=[0, 2, 3, 1])))
+    heads = g.node("MatMul", left, g.node("Transpose", right, perm=[0, 2, 1, 3]))
+    joined = g.node("Reshape", g.node("Transpose", heads, perm=[0, 2, 1, 3]), g.constant([0, 0, width], "int64"))
+    return _tensor(operation, step, joined)
+
+
+@_apply.register
+def _(operation: Delay, _: Graph, step: Step) -> Tensor:
+    return _tensor(operation, step, step.states[operation.state])
+
+
+def keep(g: Graph, step: Step) -> None:
+    """Append what the delays keep for the next step, once all operations of this one are there."""
+    for operation in delays(step.program):
+        step.states[operation.state] = g.as_int32(step.values[operation.of])
 
 
 @_apply.register

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from leanspike.ir import LIF, Delta, Direct, Integrate, Latency, Program, Rate
-from leanspike.ir.ops import sources
+from leanspike.ir import Delta, Direct, Latency, Program, Rate
+from leanspike.ir.ops import reads, sources, states
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.onnx import encode
 from leanspike.targets.onnx.graph import Graph, Tensor
@@ -70,7 +70,7 @@ def outside(g: Graph, program: Program, found: Ranges) -> Outside:
     read = set[str]()
     for operation in program.operations:
         if operation.result.name not in values:
-            read |= set(sources(operation))
+            read |= set(reads(operation))
     inside: dict[str, Tensor] = {}
     scanned: list[Scanned] = []
     for name in sorted(read & values.keys()):
@@ -86,7 +86,7 @@ def _stateless(g: Graph, program: Program, found: Ranges, x: Tensor, most: float
     step = Step(program, found, "", {program.input.result.name: x}, {}, {})
     for operation in program.operations:
         follows = all(name in step.values for name in sources(operation))
-        if follows and not isinstance(operation, LIF | Integrate) and math.prod(operation.result.shape) <= most:
+        if follows and not states(operation) and math.prod(operation.result.shape) <= most:
             step.values[operation.result.name] = apply(operation, g, step)
     return step.values
 

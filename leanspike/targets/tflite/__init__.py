@@ -15,7 +15,7 @@ import numpy.typing as npt
 from leanspike.core.errors import TargetError
 from leanspike.core.files import write_bytes
 from leanspike.core.trace import Trace
-from leanspike.ir import Conv2d, Dense, IntType, Program, ranges
+from leanspike.ir import Conv2d, Dense, IntType, Matmul, Program, ranges
 from leanspike.ir.ranges import Ranges
 from leanspike.ir.violation import Violation
 from leanspike.targets import seal
@@ -39,6 +39,9 @@ def check(program: Program) -> list[Violation]:
     for operation in program.operations:
         if isinstance(operation, Dense | Conv2d):
             violations += _product(operation, program, found)
+        if isinstance(operation, Matmul):
+            what = "a matmul: BATCH_MATMUL takes a constant right side of 8 bits here"
+            violations.append(Violation(operation.result.name, what, "emit to C or ONNX"))
     size = sum(4 * array.values.size for array in program.arrays.values())
     if size > MOST_CONSTANTS:
         what = f"its constants may take {size} bytes, a TFLite file here {MOST_CONSTANTS} at most"

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import math
 
-from leanspike.ir import LIF, Delta, Direct, Integrate, Latency, Program, Rate, Sequence
-from leanspike.ir.ops import sources
+from leanspike.ir import Delta, Direct, Latency, Program, Rate, Sequence
+from leanspike.ir.ops import reads, sources, states
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.stepwise import Carried, carried, exits, frame_shape
 from leanspike.targets.tflite import encode, readout
 from leanspike.targets.tflite.graph import Graph, Model, Shape, Tensor
-from leanspike.targets.tflite.operations import Live, Step, apply, rows_of
+from leanspike.targets.tflite.operations import Live, Step, apply, keep, rows_of
 
 
 def _inside(item: Carried, batch: int) -> Shape:
@@ -69,6 +69,7 @@ def _step(g: Graph, step: Step, before: Named, *, mask: bool, done: frozenset[st
     for operation in program.operations:
         if operation.result.name not in done:
             step.values[operation.result.name] = apply(operation, g, step)
+    keep(g, step)
     after = {f"state/{name}": state for name, state in step.states.items()}
     source = g.reshape(step.values[program.readout.source].tensor, (step.batch, program.classes))
     after["scores"] = readout.after(g, program, source, before["scores"], step.t)
@@ -176,7 +177,7 @@ def _constant_values(g: Graph, program: Program, found: Ranges, batch: int, raw:
         if operation.result.name in done:
             step.values[operation.result.name] = apply(operation, g, step)
         else:
-            read |= set(sources(operation))
+            read |= set(reads(operation))
     return {name: value for name, value in step.values.items() if name in read}
 
 
@@ -186,7 +187,7 @@ def _constant_names(program: Program) -> frozenset[str]:
         return frozenset()
     names = {program.input.result.name}
     for operation in program.operations:
-        if not isinstance(operation, LIF | Integrate) and names.issuperset(sources(operation)):
+        if not states(operation) and names.issuperset(sources(operation)):
             names.add(operation.result.name)
     return frozenset(names)
 

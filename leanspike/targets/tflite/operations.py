@@ -13,7 +13,21 @@ import math
 from dataclasses import dataclass
 from functools import singledispatch
 
-from leanspike.ir import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Program, Reshape, SumPool
+from leanspike.ir import (
+    LIF,
+    Add,
+    Conv2d,
+    Delay,
+    Dense,
+    Integrate,
+    MaxPool,
+    Operation,
+    Program,
+    Reshape,
+    Scale,
+    SumPool,
+)
+from leanspike.ir.delays import delays
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.tflite.graph import Graph, Shape, Tensor
 from leanspike.targets.tflite.products import Factors, interval, parts, summed
@@ -167,6 +181,25 @@ def _(operation: Add, g: Graph, step: Step) -> Tensor:
     shape = rows_of(step.batch, operation.result.shape)
     left, right = (g.cast(step.values[name].tensor, "int32") for name in (operation.left, operation.right))
     return g.each("ADD", g.reshape(left, shape), g.reshape(right, shape))
+
+
+@_apply.register
+def _(operation: Scale, g: Graph, step: Step) -> Tensor:
+    shape = rows_of(step.batch, operation.result.shape)
+    x = g.reshape(g.cast(step.values[operation.source].tensor, "int32"), shape)
+    return g.each("MUL", x, g.constant(step.program.array(operation.factor)[None]))
+
+
+@_apply.register
+def _(operation: Delay, _: Graph, step: Step) -> Tensor:
+    return step.states[operation.state]
+
+
+def keep(g: Graph, step: Step) -> None:
+    """Append what the delays keep for the next step, once all operations of this one are there."""
+    for operation in delays(step.program):
+        kept = g.cast(step.values[operation.of].tensor, "int32")
+        step.states[operation.state] = g.reshape(kept, rows_of(step.batch, operation.result.shape))
 
 
 @_apply.register
