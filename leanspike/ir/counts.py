@@ -63,7 +63,7 @@ def synaptic_operations(
 
 def pairs(operation: Matmul, a: npt.NDArray[np.bool_], b: npt.NDArray[np.bool_]) -> Ints:
     """Pairs of factors that meet, of ``[..., *shape]`` sides that say which are not 0."""
-    right = b.reshape(*b.shape[:-1], operation.heads, -1)
+    right = b.reshape(*b.shape[:-1], operation.heads, b.shape[-1] // operation.heads)
     if operation.form == "scores":
         columns: Ints = (a.sum(-2) * b.sum(-2)).sum(-1)
         return columns

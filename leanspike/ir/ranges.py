@@ -69,8 +69,7 @@ class Ranges:
 
     Attributes:
         values: results of the input and of every operation.
-        partials: of dense, conv2d and matmul, every sum of some of the products, in any order: what an accumulator must
-            hold.
+        partials: of dense, conv2d, matmul: every sum of some products, in any order: what an accumulator must hold.
         states: what the next step reads: after reset, as stored.
         carried: after reset, before a codec rounds it.
         sums: ``leak(v) + I + b`` of neurons, before saturation.
@@ -124,8 +123,7 @@ def _interval(operation: Operation, program: Program, live: dict[str, _Interval]
         return _matmul(operation, live[operation.left], live[operation.right], found)
     if isinstance(operation, Delay):
         # What is delayed may come later: the verifier holds it to the declared type.
-        bounds = (np.int64(result.type.lowest), np.int64(result.type.highest))
-        return _Interval(*(np.broadcast_to(bound, result.shape) for bound in bounds))
+        return _near(np.array(result.type.lowest), np.array(result.type.highest), result.shape)
     x = live[operation.source]
     if isinstance(operation, Reshape):
         return _Interval(x.low.reshape(result.shape), x.high.reshape(result.shape))

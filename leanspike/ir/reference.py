@@ -175,13 +175,13 @@ def heads_product(operation: Matmul, a: npt.NDArray[Any], b: npt.NDArray[Any]) -
     """The products of ``[..., *shape]`` arrays of either side, of the sides' own element type."""
 
     def split(x: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return x.reshape(*x.shape[:-1], operation.heads, -1).swapaxes(-3, -2)
+        return x.reshape(*x.shape[:-1], operation.heads, x.shape[-1] // operation.heads).swapaxes(-3, -2)
 
     if operation.form == "scores":
         scores: npt.NDArray[Any] = split(a) @ split(b).swapaxes(-1, -2)
         return scores
     heads = (a @ split(b)).swapaxes(-3, -2)
-    values: npt.NDArray[Any] = heads.reshape(*heads.shape[:-2], -1)
+    values: npt.NDArray[Any] = heads.reshape(*heads.shape[:-2], b.shape[-1])
     return values
 
 

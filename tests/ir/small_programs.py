@@ -21,7 +21,7 @@ def array(kind: str, values: npt.ArrayLike) -> Array:
 
 
 def every_operation() -> Program:
-    """4 x 4 images of two channels by rate, two convolutions added, pools, two resets, a hold, an early exit."""
+    """4 x 4 images of two channels by rate, two convolutions added, pools, attention, a recurrent edge, two resets, a hold, an exit."""
     random = np.random.default_rng(3)
     shapes = {"w1": (3, 3, 2, 3), "w2": (3, 3, 2, 3), "w3": (3, 2), "w4": (2, 2)}
     arrays = {name: Array(WEIGHT, random.integers(-7, 8, shape)) for name, shape in shapes.items()}
@@ -32,6 +32,7 @@ def every_operation() -> Program:
         "b1": array("i3", [[1, -2, 3], [0, 1, 0], [-4, 2, 1]]),
         "t2": array("u3", [[5]]),
         "r2": array("u3", [[4, 6]]),
+        "g": array("i3", [-3, 2]),
     }
     operations = (
         ir.Conv2d(Value("c1", (4, 4, 3), SPIKE), "x", "w1", padding=1),
@@ -39,16 +40,24 @@ def every_operation() -> Program:
         ir.Add(Value("a1", (4, 4, 3), SPIKE), "c1", "c2"),
         ir.LIF(Value("s1", (4, 4, 3), SPIKE), "a1", "v1", "m1", 4, "t1", "b1", "zero", 2, "h1"),
         ir.MaxPool(Value("p1", (2, 2, 3), SPIKE), "s1"),
-        ir.SumPool(Value("q1", (1, 1, 3), SPIKE), "p1"),
+        ir.Reshape(Value("k1", (4, 3), SPIKE), "p1"),
+        ir.Matmul(Value("g1", (3, 4, 4), SPIKE), "k1", "k1", "scores", 3),
+        ir.Matmul(Value("g2", (4, 3), SPIKE), "g1", "k1", "values", 3),
+        ir.Reshape(Value("g3", (2, 2, 3), SPIKE), "g2"),
+        ir.SumPool(Value("q1", (1, 1, 3), SPIKE), "g3"),
         ir.Reshape(Value("f1", (3,), SPIKE), "q1"),
         ir.Dense(Value("i2", (2,), SPIKE), "f1", "w3"),
-        ir.LIF(Value("s2", (2,), SPIKE), "i2", "v2", "m1", 4, "t2", reset_by="r2"),
+        ir.Delay(Value("d2", (2,), SPIKE), "s2", "z2"),
+        ir.Scale(Value("e2", (2,), SPIKE), "d2", "g"),
+        ir.Add(Value("a2", (2,), SPIKE), "i2", "e2"),
+        ir.LIF(Value("s2", (2,), SPIKE), "a2", "v2", "m1", 4, "t2", reset_by="r2"),
         ir.Dense(Value("i3", (2,), SPIKE), "s2", "w4"),
         ir.Integrate(Value("u3", (2,), POTENTIAL), "i3", "v3", "m1", 4),
     )
     states = (
         State("v1", (4, 4, 3), POTENTIAL),
         State("h1", (4, 4, 3), IntType(2, False)),
+        State("z2", (2,), SPIKE),
         State("v2", (2,), POTENTIAL),
         State("v3", (2,), POTENTIAL),
     )

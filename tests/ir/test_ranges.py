@@ -99,7 +99,8 @@ def test_a_convolution_holds_its_borders_too(padding: int) -> None:
 def test_pools_and_sums() -> None:
     found = ir.ranges(every_operation())
     assert found.values["p1"] == Range(0, 1)
-    assert found.values["q1"] == Range(0, 4)
+    assert found.values["g2"] == Range(0, 4)
+    assert found.values["q1"] == Range(0, 16)
     c1, c2 = found.values["c1"], found.values["c2"]
     assert c1.lowest + c2.lowest <= found.values["a1"].lowest
     assert found.values["a1"].highest <= c1.highest + c2.highest

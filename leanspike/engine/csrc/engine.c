@@ -46,6 +46,7 @@ static void list_events(const Plan *plan, const Value *value, int64_t t, char *a
 static void usual_sums(const Plan *plan, char *arena) {
     const Value *input = plan->values + plan->input;
     uint64_t *pattern = (uint64_t *)(arena + input->pattern);
+    if (!input->pattern) return; /* no synapse reads the input itself */
     usual_pattern(plan, arena, pattern);
     const Listed found = {list_bits(pattern, input->elements, (uint32_t *)(arena + input->added)), 0, 1};
     const Events events = events_of(arena, input, found);
