@@ -21,7 +21,7 @@ def array(kind: str, values: npt.ArrayLike) -> Array:
 
 
 def every_operation() -> Program:
-    """4 x 4 images of two channels by rate, two convolutions added, pools, attention, a recurrent edge, two resets, a hold, an exit."""
+    """4 x 4 images by rate, convolutions added, pools, attention, a recurrent edge, two resets, a hold, an exit."""
     random = np.random.default_rng(3)
     shapes = {"w1": (3, 3, 2, 3), "w2": (3, 3, 2, 3), "w3": (3, 2), "w4": (2, 2)}
     arrays = {name: Array(WEIGHT, random.integers(-7, 8, shape)) for name, shape in shapes.items()}

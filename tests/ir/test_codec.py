@@ -169,5 +169,5 @@ def test_memory_is_that_of_packed_codes(codec: Codec, size: int) -> None:
 
 def test_the_footprint_counts_codes() -> None:
     whole, few = footprint(every_operation()), footprint(few_bits())
-    # 48 ternary codes in 10 bytes, 2 of 2 bits in one, 2 of 4 bits in one, in place of 72, 3 and 3; a delay keeps 2 spikes.
+    # 48 ternary codes in 10 bytes, 2 of 2 bits in one, 2 of 4 bits in one, in place of 72, 3 and 3.
     assert (whole.state_bytes, few.state_bytes) == (72 + 12 + 3 + 3 + 1, 10 + 12 + 1 + 1 + 1)

@@ -78,11 +78,11 @@ def later_delay() -> Program:
         (with_operation(every_operation(), "g1", form="softmax"), "the forms scores and values"),
         (with_operation(every_operation(), "g2", left="k1"), r"values take \[heads, N, M\]"),
         (
-            with_array(every_operation(), "g", ir.Array(IntType(3, True), np.array([1, 2, 3]))),
+            with_array(every_operation(), "g", "i3", [1, 2, 3]),
             r"a factor \[1\] or \[2\]",
         ),
         (
-            with_array(every_operation(), "g", ir.Array(IntType(32, True), np.array([1, 1 << 30]))),
+            with_array(every_operation(), "g", "i32", [1, 1 << 30]),
             "gives 0 to 1073741824, which i3 does not hold",
         ),
     ],

@@ -88,7 +88,7 @@ def _kept(op: Delay, layout: Layout, text: str) -> Function:
     """What a delay does at the end of a step; a delay of a delay comes before that one, which it still needs."""
     x, y = layout.places[op.of], layout.places[op.result.name]
     name = f"keep_{layout.names[op.result.name]}"
-    return Function("keep", {"name": name, "x": x, "y": y, "text": text}, _call(name, x.expression, y.expression))
+    return Function("delay", {"name": name, "x": x, "y": y, "text": text}, _call(name, x.expression, y.expression))
 
 
 @singledispatch
