@@ -1,5 +1,6 @@
 """Compression of trained networks: few bits, few synapses, few spikes, few steps."""
 
+from leanspike.compress.activation import ActivationConfig
 from leanspike.compress.config import CompressConfig, compressed_run, fine_tuning
 from leanspike.compress.integers import StageIntegers, integer_scores, integer_trace, is_quantised, quantised_stages
 from leanspike.compress.membrane import MembraneBits
@@ -9,6 +10,7 @@ from leanspike.compress.thresholds import ThresholdConfig
 from leanspike.compress.weights import WeightBits
 
 __all__ = [
+    "ActivationConfig",
     "CompressConfig",
     "Compressed",
     "LeanRun",

@@ -81,6 +81,11 @@ def synapses(network: nn.Module) -> tuple[tuple[str, Synapses], ...]:
     return tuple((name, layer) for name, layer in network.named_modules() if isinstance(layer, Synapses))
 
 
+def mask_of(layer: Synapses) -> Tensor:
+    """The mask, all True where there is none."""
+    return torch.ones_like(layer.weight, dtype=torch.bool) if layer.mask is None else layer.mask
+
+
 def _in_a_row(network: Network) -> Iterator[tuple[str, nn.Module]]:
     for i, layer in enumerate(network.layers):
         inner = any(isinstance(part, Synapses | LIF) for part in layer.modules() if part is not layer)

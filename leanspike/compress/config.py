@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from leanspike.compress.activation import ActivationConfig
 from leanspike.compress.membrane import MembraneBits
 from leanspike.compress.prune import PruneConfig
 from leanspike.compress.thresholds import ThresholdConfig
@@ -23,6 +24,7 @@ class CompressConfig:
         weights, membrane: bits.
         prune: connections or neurons that go.
         threshold: thresholds that learn.
+        activation: spikes that are pushed out, channels that are closed.
         train: the fine-tuning; :func:`fine_tuning` gives the settings that suit a run.
     """
 
@@ -31,10 +33,13 @@ class CompressConfig:
     membrane: MembraneBits = field(default_factory=MembraneBits)
     prune: PruneConfig = field(default_factory=PruneConfig)
     threshold: ThresholdConfig = field(default_factory=ThresholdConfig)
+    activation: ActivationConfig = field(default_factory=ActivationConfig)
     train: TrainConfig = _FINE
 
     def __post_init__(self) -> None:
         require(self.timesteps >= 0, "timesteps", self.timesteps, "0 (as it is) or more")
+        plain = self.threshold.path == "plain" or not (self.threshold.learn and self.quantises)
+        require(plain, "threshold.path", self.threshold.path, "plain: integer neurons have no other path")
 
     @property
     def quantises(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from leanspike.compress.activation import SparseActivation
 from leanspike.compress.channels import Calibration
 from leanspike.compress.config import CompressConfig
 from leanspike.compress.prune import Pruning
@@ -18,9 +19,12 @@ def constraint_for(network: Network, config: CompressConfig, run: RunConfig, dat
         run: of the fine-tuning.
     """
     parts: list[Constraint] = []
+    epochs = run.train.epochs
     if config.prune.sparsity:
         calibration = Calibration.of(network, run, data) if config.prune.by == "activity" else None
-        parts.append(Pruning(config.prune, network, run.train.epochs, calibration, run.seed))
+        parts.append(Pruning(config.prune, network, epochs, calibration, run.seed))
+    if config.activation.pressure:
+        parts.append(SparseActivation(config.activation, network, epochs, Calibration.of(network, run, data)))
     if config.threshold.coupling:
         parts.append(Coupling(config.threshold, network))
     return Together(parts) if parts else None

@@ -27,7 +27,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from leanspike.compress.channels import Activities, Calibration, hidden_layers, synapses
+from leanspike.compress.channels import Activities, Calibration, hidden_layers, mask_of, synapses
 from leanspike.core.errors import ConfigError
 from leanspike.core.records import require, to_dict
 from leanspike.core.rng import derive
@@ -158,11 +158,6 @@ def sparsity_of(network: Network, unit: str = "connections") -> float:
 def _alive(layer: Synapses) -> Tensor:
     """``[out]`` bool: the outputs that have a connection."""
     return mask_of(layer).flatten(0, -2).any(0)
-
-
-def mask_of(layer: Synapses) -> Tensor:
-    """The mask, all True where there is none."""
-    return torch.ones_like(layer.weight, dtype=torch.bool) if layer.mask is None else layer.mask
 
 
 @torch.no_grad()

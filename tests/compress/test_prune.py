@@ -11,8 +11,8 @@ from torch import Tensor
 
 from leanspike import compress, data, nn, train
 from leanspike.compress import CompressConfig
-from leanspike.compress.channels import Activities, Calibration, hidden_layers, synapses
-from leanspike.compress.prune import PruneConfig, Pruning, mask_of, prune_connections, prune_neurons, sparsity_of
+from leanspike.compress.channels import Activities, Calibration, hidden_layers, mask_of, synapses
+from leanspike.compress.prune import PruneConfig, Pruning, prune_connections, prune_neurons, sparsity_of
 from leanspike.core.errors import ConfigError
 from leanspike.core.records import with_settings
 from leanspike.data import TrainingData
