@@ -183,7 +183,7 @@ class Network(nn.Module):
         return found
 
     def operations(self, x: Tensor | Spikes) -> Operations:
-        """Count the synaptic operations that ``x`` causes, by running it: one for each active input and synapse.
+        """Count the synaptic operations that ``x`` causes, by running it: one for each active input and connection.
 
         An analogue input costs a MAC for each nonzero value and synapse, once where it is constant in time;
         a spike costs an AC for each synapse it reaches.
@@ -226,8 +226,9 @@ def _reached(activity: Signal, layer: Linear | Conv2d) -> float:
     else:
         values = activity.dense() if isinstance(activity, Spikes) else activity
     active = values.ne(0).float()
+    connections = layer.connections().to(active.dtype)
     if isinstance(layer, Linear):
-        return float(active.sum(dtype=torch.float64)) * layer.out_features
-    ones = torch.ones(1, layer.in_channels, layer.kernel, layer.kernel)
-    taps = nn.functional.conv2d(active.flatten(0, 1), ones, stride=layer.stride, padding=layer.padding)
-    return float(taps.sum(dtype=torch.float64)) * layer.out_channels
+        return float(active.flatten(0, -2).sum(0, dtype=torch.float64) @ connections.double())
+    taps = connections.permute(2, 0, 1)[None]
+    reached = nn.functional.conv2d(active.flatten(0, 1), taps, stride=layer.stride, padding=layer.padding)
+    return float(reached.sum(dtype=torch.float64))

@@ -50,6 +50,12 @@ class Synapses(nn.Module):
         """The weights as ``x`` sees them: multiplied with its gain."""
         return self.weight if x.gain == 1.0 else self.weight * x.gain
 
+    def connections(self) -> Tensor:
+        """How many connections each input has, ``[..., in]``."""
+        if self.mask is None:
+            return torch.full(self.weight.shape[:-1], self.weight.shape[-1], device=self.weight.device)
+        return self.mask.sum(-1)
+
     def prune(self, mask: Tensor | None) -> None:
         """Keep the connections where ``mask`` (bool, like ``weight``) is True; None: all, from now on."""
         if mask is not None and (mask.shape != self.weight.shape or mask.dtype != torch.bool):

@@ -17,7 +17,7 @@ from leanspike import data, train
 from leanspike.core.errors import CheckpointError
 from leanspike.core.records import with_settings
 from leanspike.data import TrainingData
-from leanspike.nn import LIF, Linear, Network, NeuronConfig, Output
+from leanspike.nn import LIF, Conv2d, Flatten, Linear, Network, NeuronConfig, Output
 from leanspike.nn.bounds import hold
 from leanspike.train import Constraint, RunConfig, Together
 from leanspike.train.checkpoint import load
@@ -198,3 +198,19 @@ def test_a_pruning_run_that_is_killed_and_resumed_gives_the_same_bytes(config: R
     assert whole is not None
     assert resumed is not None
     assert all(torch.equal(tensor, resumed.tensors[name]) for name, tensor in whole.tensors.items())
+
+
+def test_a_pruned_connection_is_no_operation() -> None:
+    torch.manual_seed(0)
+    conv, dense = Conv2d(1, 4), Linear(4 * 36, 3)
+    network = Network([conv, LIF(NeuronConfig(threshold=0.2), 4), Flatten(), dense, LIF(NeuronConfig(), 3)])
+    x = torch.rand(1, 2, 1, 6, 6).expand(5, -1, -1, -1, -1)
+    for layer in (conv, dense):
+        layer.prune(torch.rand(layer.weight.shape) < 0.4)
+    found, (spikes, _) = network.operations(x), network.trace(x)[0]
+    assert conv.mask is not None
+    assert dense.mask is not None
+    taps = torch.nn.functional.conv2d(x[0].ne(0).float(), conv.mask.permute(3, 2, 0, 1).float(), padding=1)
+    assert found.macs == pytest.approx(float(taps.sum()) / 2)
+    reached = spikes.permute(0, 1, 3, 4, 2).flatten(2) @ dense.mask.float()
+    assert found.acs == pytest.approx(float(reached.sum()) / 2)
