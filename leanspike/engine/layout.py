@@ -5,6 +5,8 @@ Dense: ``[in, out]`` with out padded to :data:`GRANULE`, so that an active input
 Convolution: an input at row h, column w reaches, for every kernel row a, the outputs ``w' = (w + pad - b) / stride`` of
 the taps b of one phase ``b = w + pad mod stride``; falling b is rising w'. So the taps of a phase lie side by side in
 that order, out channels innermost, and an active input adds one contiguous run for every kernel row.
+
+Sparse: of every row, or run of taps, only the weights that are not 0, each as ``place << 9 | w + 256``.
 """
 
 from __future__ import annotations
@@ -103,6 +105,31 @@ def _along(operation: Conv2d, kernel: int, width: int, outputs: int, run: int) -
             reach = ((first + skipped) * outputs, phase * run + skipped * outputs, (end - skipped) * outputs, clipped)
             table[w] = reach
     return table
+
+
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """Sparse weights: entries row by row, and where in them each row starts, and the end."""
+
+    entries: Array
+    starts: Array
+
+
+def entries(rows: Array) -> Entries:
+    """Rows ``[rows, places]`` of weights of 9 bits at most as entries."""
+    row, place = np.nonzero(rows)
+    found = (place << 9) + rows[row, place].astype(np.int64) + 256
+    starts = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(rows)))])
+    return Entries(aligned(found.astype(np.uint32)), aligned(starts.astype(np.uint32)))
+
+
+def sparse_taps(laid: Taps) -> tuple[Entries, Array, Array]:
+    """The entries of a convolution's taps, and where they reach: ``from`` in rows of entries."""
+    run = laid.weight.shape[-1]
+    across, along = laid.across.copy(), laid.along.copy()
+    across["from"] //= run
+    along["from"], along["clipped"] = laid.along["from"] // run, laid.along["from"] % run
+    return entries(laid.weight.reshape(-1, run)), across, along
 
 
 def repeat_of(shape: tuple[int, ...]) -> int:

@@ -220,15 +220,31 @@ class _Planner:
         op.base = self.values[op.result].data
         if op.source == self.number[self.program.input.result.name] and isinstance(self.program.input.encoding, Rate):
             op.base = self._room(WIDTH[form] // 8 * self.values[op.result].elements)
-        if isinstance(operation, Dense):
+        sparse = self.program.arrays[operation.weight].form == "sparse"
+        if isinstance(operation, Conv2d):
+            self._taps(operation, op, weight, sparse=sparse)
+        elif sparse:
+            op.kind = Kind.SPARSE_DENSE
+            self._entries(layout.entries(weight), op)
+        else:
             laid = layout.rows(weight)
             op.kind, op.weight, op.columns = Kind.DENSE, self._keep(laid), laid.shape[1]
-            return
+
+    def _taps(self, operation: Conv2d, op: records.Op, weight: layout.Array, *, sparse: bool) -> None:
         source = self.program.values[operation.source].shape
         taps = layout.taps(operation, weight, source)
-        op.kind, op.weight, op.width, op.channels = Kind.CONV, self._keep(taps.weight), source[1], source[2]
-        op.across, op.along = self._keep(taps.across), self._keep(taps.along)
-        op.reaches, op.block = taps.across.shape[1], taps.weight[0].size
+        across, along, op.kind, op.block = taps.across, taps.along, Kind.CONV, taps.weight[0].size
+        if sparse:
+            found, across, along = layout.sparse_taps(taps)
+            op.kind, op.block = Kind.SPARSE_CONV, op.block // taps.weight.shape[-1]
+            self._entries(found, op)
+        else:
+            op.weight = self._keep(taps.weight)
+        op.width, op.channels, op.reaches = source[1], source[2], across.shape[1]
+        op.across, op.along = self._keep(across), self._keep(along)
+
+    def _entries(self, found: layout.Entries, op: records.Op) -> None:
+        op.weight, op.starts = self._keep(found.entries), self._keep(found.starts)
 
     def _factors(self, operation: Scale | Matmul, op: records.Op) -> None:
         shape, form = operation.result.shape, self._form(self.found.values[operation.result.name])

@@ -20,17 +20,19 @@ class Kind(enum.IntEnum):
 
     DENSE = 0
     CONV = 1
-    SUM_POOL = 2
-    MAX_POOL = 3
-    ADD = 4
-    LIF = 5
-    INTEGRATE = 6
-    EVENTS = 7
-    WIDEN = 8
-    SCALE = 9
-    SCORES = 10
-    VALUES = 11
-    DELAY = 12
+    SPARSE_DENSE = 2
+    SPARSE_CONV = 3
+    SUM_POOL = 4
+    MAX_POOL = 5
+    ADD = 6
+    LIF = 7
+    INTEGRATE = 8
+    EVENTS = 9
+    WIDEN = 10
+    SCALE = 11
+    SCORES = 12
+    VALUES = 13
+    DELAY = 14
 
 
 def _fields(text: str, kind: type = c_int64) -> list[tuple[str, type]]:
@@ -50,6 +52,7 @@ class Op(ctypes.Structure):
         *_fields("kind once source other result"),
         ("weight", c_void_p),
         *_fields("weight_bits sum_bits columns base operations"),
+        ("starts", c_void_p),
         *_fields("width channels result_height result_width size reaches block heads"),
         *_fields("across along", c_void_p),
         *_fields("state state_bits hold shift lowest highest saturates zero refractory repeat"),

@@ -88,21 +88,41 @@ def constant_values(program: Program) -> set[str]:
 
 
 def reach(synapse: Synapse | Scale, program: Program) -> Ints:
-    """Connections of every input, of the source's shape."""
+    """Connections of every input, of the source's shape: of dense weights all, of sparse ones those that are not 0."""
     source = program.values[synapse.source].shape
     if isinstance(synapse, Scale):
         return np.ones(source, dtype=np.int64)
-    kernel = program.arrays[synapse.weight].values.shape
+    weight = program.arrays[synapse.weight]
+    kernel = weight.values.shape
+    outputs: Ints = np.full(kernel[:-1], kernel[-1])
+    if weight.form == "sparse":
+        outputs = (weight.values != 0).sum(-1)
     if isinstance(synapse, Dense):
-        return np.full(source, kernel[1])
-    rows, columns = (_taps(synapse, source[axis], synapse.result.shape[axis], kernel[axis]) for axis in (0, 1))
-    return np.broadcast_to((rows[:, None] * columns * kernel[3])[:, :, None], source)
+        return outputs
+    table = _cumulated(_cumulated(outputs, 0, synapse.stride), 1, synapse.stride)
+    (first, last), (left, right) = (
+        _taps(synapse, source[axis], synapse.result.shape[axis], kernel[axis]) for axis in (0, 1)
+    )
+    below, above = table[last], table[first]
+    total: Ints = below[:, right] - below[:, left] - above[:, right] + above[:, left]
+    return total
 
 
-def _taps(synapse: Conv2d, source: int, result: int, kernel: int) -> Ints:
-    """How many pairs of an output and a tap read each place along one axis."""
-    place = np.arange(source) + synapse.padding
-    first = np.maximum(0, -((kernel - 1 - place) // synapse.stride))
-    last = np.minimum(result - 1, place // synapse.stride)
-    count: Ints = np.maximum(0, last - first + 1)
-    return count
+def _cumulated(outputs: Ints, axis: int, stride: int) -> Ints:
+    """Sums over the taps a, a - stride, a - 2 stride, ... for every a along an axis, and a 0 behind, which -1 reads."""
+    sums = np.moveaxis(outputs, axis, 0).astype(np.int64)
+    whole = len(sums) // stride * stride
+    sums[:whole] = sums[:whole].reshape(-1, stride, *sums.shape[1:]).cumsum(0).reshape(whole, *sums.shape[1:])
+    if whole:
+        sums[whole:] += sums[whole - stride : len(sums) - stride]
+    return np.moveaxis(np.concatenate([sums, np.zeros_like(sums[:1])]), 0, axis)
+
+
+def _taps(synapse: Conv2d, source: int, result: int, kernel: int) -> tuple[Ints, Ints]:
+    """The taps (first, last] that read each place along one axis, a stride apart; -1 stands before the first."""
+    place, stride = np.arange(source) + synapse.padding, synapse.stride
+    most = np.minimum(kernel - 1, place)
+    last = most - (most - place) % stride
+    least = np.maximum(0, place - stride * (result - 1))
+    first = least + (place - least) % stride - stride
+    return np.minimum(first, last).clip(min=-1), last.clip(min=-1)

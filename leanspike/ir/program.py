@@ -14,17 +14,26 @@ import numpy.typing as npt
 from leanspike.ir.encodings import Encoding
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import LIF, Operation, Shape, Value
+from leanspike.ir.sparse import sparse_bits
 
 ReadoutKind = Literal["count", "first_spike", "membrane_last", "membrane_max", "membrane_mean"]
 READOUTS: tuple[str, ...] = get_args(ReadoutKind)
+Form = Literal["dense", "sparse"]
+FORMS: tuple[str, ...] = get_args(Form)
 
 
 @dataclass(frozen=True, eq=False)
 class Array:
-    """Constants of a type: weights, thresholds, tables. ``values`` are kept in the narrowest NumPy type, read-only."""
+    """Constants of a type: weights, thresholds, tables.
+
+    Attributes:
+        values: all of them, in the narrowest NumPy type, read-only.
+        form: how they are stored on a device; a sparse synapse executes only connections whose weight is not 0.
+    """
 
     type: IntType
     values: npt.NDArray[Any]
+    form: Form = "dense"
 
     def __post_init__(self) -> None:
         values = np.asarray(self.values)
@@ -39,13 +48,16 @@ class Array:
 
     @property
     def stored_bits(self) -> int:
-        """Memory as stored: every value at its own width."""
+        """Memory as stored: every value at its own width, or what :mod:`leanspike.ir.sparse` takes."""
+        if self.form == "sparse":
+            return sparse_bits(self.values, self.type)
         return int(self.values.size) * self.type.bits
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Array):
             return NotImplemented
-        return self.type == other.type and bool(np.array_equal(self.values, other.values))
+        alike = (self.type, self.form) == (other.type, other.form)
+        return alike and bool(np.array_equal(self.values, other.values))
 
     __hash__ = None  # type: ignore[assignment]
 

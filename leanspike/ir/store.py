@@ -23,10 +23,8 @@ from safetensors import SafetensorError
 
 from leanspike.core.errors import ProgramError
 from leanspike.core.files import write_bytes
-from leanspike.ir.inttype import IntType
-from leanspike.ir.ops import Shape
 from leanspike.ir.program import Array, Program
-from leanspike.ir.text import VERSIONS, declared, parse, render, version
+from leanspike.ir.text import VERSIONS, Declared, declared, parse, render, version
 from leanspike.ir.verify import verify
 
 FORMAT = "leanspike-program"
@@ -157,7 +155,7 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 
 
-def _arrays(content: bytes, wanted: Mapping[str, tuple[IntType, Shape]]) -> dict[str, Array]:
+def _arrays(content: bytes, wanted: Mapping[str, Declared]) -> dict[str, Array]:
     try:
         tensors = safetensors.numpy.load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, OverflowError) as error:
@@ -165,12 +163,12 @@ def _arrays(content: bytes, wanted: Mapping[str, tuple[IntType, Shape]]) -> dict
     if tensors.keys() != wanted.keys():
         raise ProgramError("is damaged: its text and its arrays do not belong together")
     arrays = {}
-    for name, (kind, shape) in wanted.items():
+    for name, kind in wanted.items():
         values = tensors[name]
-        if values.dtype != kind.dtype or values.shape != shape:
+        if values.dtype != kind.type.dtype or values.shape != kind.shape:
             raise ProgramError(f"is damaged: array {name} is {values.dtype} {list(values.shape)}")
         try:
-            arrays[name] = Array(kind, values)
+            arrays[name] = kind.filled(values)
         except ValueError as error:
             raise ProgramError(f"is damaged: array {name}: {error}") from error
     return arrays

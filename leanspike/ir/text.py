@@ -12,8 +12,8 @@
     array w1 i8[64x32]
 
 A state stands before the operation that uses it, with ``lowest=-1 highest=1 shift=4`` behind it where it has a codec;
-arrays at the end; the values of arrays are not in the text. A setting that has its default is left out. The version is
-the oldest that has all that the program uses: 2 has codecs.
+arrays at the end, with ``form=sparse`` where they are; their values are not in the text. A setting that has its default
+is left out. The version is the oldest that has all that the program uses: 2 has codecs and sparse arrays.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
+import numpy.typing as npt
+
 from leanspike.core.errors import ProgramError
 from leanspike.ir.encodings import ENCODINGS
 from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import MOST_AXES, OPERATIONS, Operation, Shape, Value, sources, states
-from leanspike.ir.program import Array, Codec, Exit, Input, Program, Readout, State
+from leanspike.ir.program import FORMS, Array, Codec, Exit, Form, Input, Program, Readout, State
 
 VERSIONS = (1, 2)
 MOST_CHARACTERS = 1 << 20
@@ -37,7 +39,8 @@ _TYPED = re.compile(rf"([iu][0-9]{{1,2}})\[([0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MO
 
 def version(program: Program) -> int:
     """The oldest version of the text that has all that this program uses."""
-    return 2 if any(state.codec for state in program.states) else 1
+    sparse = any(array.form != "dense" for array in program.arrays.values())
+    return 2 if sparse or any(state.codec for state in program.states) else 1
 
 
 def render(program: Program) -> str:
@@ -59,7 +62,8 @@ def render(program: Program) -> str:
     lines.append(f"readout {readout.kind} {readout.source}{exit_}")
     for name in sorted(program.arrays):
         array = program.arrays[name]
-        lines.append(f"array {name} {_typed(array.type, array.values.shape)}")
+        form = _settings(_Formed(array.form), ())
+        lines.append(" ".join([f"array {name} {_typed(array.type, array.values.shape)}", *form]))
     return "\n".join(lines) + "\n"
 
 
@@ -72,8 +76,30 @@ def _settings(record: Any, without: tuple[str, ...]) -> list[str]:
     return [f"{field.name}={value}" for field, value in named if field.default is MISSING or value != field.default]
 
 
-def declared(text: str) -> dict[str, tuple[IntType, Shape]]:
-    """Names, types and shapes of the arrays that a program's text declares.
+@dataclass(frozen=True)
+class _Formed:
+    form: str = "dense"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An array without its values."""
+
+    type: IntType
+    shape: Shape
+    form: Form = "dense"
+
+    def filled(self, values: npt.NDArray[Any]) -> Array:
+        """The array of these values.
+
+        Raises:
+            ValueError: values of another type.
+        """
+        return Array(self.type, values, self.form)
+
+
+def declared(text: str) -> dict[str, Declared]:
+    """The arrays that a program's text declares.
 
     Raises:
         ProgramError: see :func:`parse`.
@@ -97,10 +123,11 @@ def parse(text: str, arrays: Mapping[str, Array]) -> Program:
         with _At(number):
             reader.read(line)
     program = reader.program(arrays)
-    for name, (kind, shape) in reader.arrays.items():
+    for name, wanted in reader.arrays.items():
         array = arrays.get(name)
-        if array is None or array.type != kind or array.values.shape != shape:
-            raise ProgramError(f"array {name} is missing or not {_typed(kind, shape)}", where="program text")
+        if array is None or Declared(array.type, array.values.shape, array.form) != wanted:
+            told = f"{wanted.form} {_typed(wanted.type, wanted.shape)}".removeprefix("dense ")
+            raise ProgramError(f"array {name} is missing or not {told}", where="program text")
     for name in sorted(arrays.keys() - reader.arrays.keys()):
         raise ProgramError(f"has no line for the array {name}", where="program text")
     return program
@@ -140,7 +167,7 @@ class _Reader:
         self.head: dict[str, Any] = {}
         self.states: list[State] = []
         self.operations: list[Operation] = []
-        self.arrays: dict[str, tuple[IntType, Shape]] = {}
+        self.arrays: dict[str, Declared] = {}
 
     def read(self, line: str) -> None:
         first, _, rest = line.partition(" ")
@@ -151,10 +178,13 @@ class _Reader:
             kind, shape = _parse_typed(typed)
             self.states.append(State(name, shape, kind, Codec(**_settled(Codec, keyed)) if keyed else None))
         elif first == "array":
-            (name, typed), _ = _words(rest, 2, "NAME TYPE[SHAPE]")
+            (name, typed), keyed = _words(rest, 2, "NAME TYPE[SHAPE], or with form=sparse")
             if name in self.arrays:
                 raise ValueError(f"a second array {name[:40]}")
-            self.arrays[name] = _parse_typed(typed)
+            form = _Formed(**_settled(_Formed, keyed)).form
+            if form not in FORMS:
+                raise ValueError(f"{form[:20]!r} is no form; there are {', '.join(FORMS)}")
+            self.arrays[name] = Declared(*_parse_typed(typed), form)  # type: ignore[arg-type]
         elif first == "raw":
             (typed,), keyed = _words(rest, 1, "TYPE[SHAPE] levels=N")
             kind, shape = _parse_typed(typed)

@@ -17,6 +17,7 @@ from leanspike.ir.inttype import MOST_BITS, SPIKE, Ints
 from leanspike.ir.ops import (
     LIF,
     MOST_AXES,
+    Conv2d,
     Delay,
     Dense,
     Integrate,
@@ -30,6 +31,7 @@ from leanspike.ir.ops import (
 from leanspike.ir.program import READOUTS, Program
 from leanspike.ir.ranges import Range, ranges
 from leanspike.ir.shapes import result_shape
+from leanspike.ir.sparse import MOST_WEIGHT_BITS
 from leanspike.ir.violation import Violation
 
 NAME = re.compile(r"(?!__)[A-Za-z_][A-Za-z0-9_.]{0,63}")
@@ -69,6 +71,7 @@ def violations(program: Program) -> list[Violation]:
         structure = [
             *_together(program),
             *_input(program),
+            *_forms(program),
             *_shapes(program),
             *neuron_rules.broken(program),
             *delays.broken(program),
@@ -143,6 +146,14 @@ def _names(program: Program) -> Iterator[Violation]:
     used = {name for op in program.operations for name in arrays(op)} | {table}
     for name in sorted(set(program.arrays) - used):
         yield Violation(name, "is an array that nothing reads", "remove it")
+
+
+def _forms(program: Program) -> Iterator[Violation]:
+    weights = {op.weight for op in program.operations if isinstance(op, Dense | Conv2d)}
+    for name, array in program.arrays.items():
+        if array.form == "sparse" and (name not in weights or array.type.bits > MOST_WEIGHT_BITS):
+            what = f"{array.type} {'of a synapse' if name in weights else 'of no synapse'} is stored sparse"
+            yield Violation(name, what, f"only weights of {MOST_WEIGHT_BITS} bits or fewer are; store it dense")
 
 
 def _twice(names: list[str]) -> set[str]:

@@ -5,6 +5,7 @@
     quantise        scales a channel; integers for every array           every weight within half a step of its float
     assemble        operations, states, arrays                           the verifier; same scores as the integer stages
     narrow          potentials to the width their sums need              the same trace on the check samples
+    store           weights sparse where that is smaller                 the entries give the weights
 
 From float to integer the difference is measured; from the integer stages on it is equality. A quantised network
 (:mod:`leanspike.compress`) has its integers already: in place of the first three steps they are taken as they are, and
@@ -33,6 +34,7 @@ from leanspike.lower.assemble import assembled
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Draft, Floats, Stage, read
 from leanspike.lower.fold import fold_norms
+from leanspike.lower.forms import check_forms, smallest_forms
 from leanspike.lower.quantise import IntegerStage, quantised
 from leanspike.lower.quantised import taken
 from leanspike.lower.simulate import simulate
@@ -123,7 +125,9 @@ def lower(
     steps.append(_same_integers(program, replace(draft, stages=_as_stages(stages, config)), check, expected))
     narrow = verify(fitted(narrowed(program)))
     steps.append(_same_trace(program, narrow, check.raw))
-    return Lowered(narrow, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
+    small = verify(smallest_forms(narrow))
+    steps.append(StepReport("store", check_forms(small)))
+    return Lowered(small, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 
 def _lowered_as_is(

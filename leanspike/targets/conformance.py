@@ -26,7 +26,7 @@ from leanspike import ir
 from leanspike.core.trace import mismatches
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.program import ReadoutKind
+from leanspike.ir.program import Form, ReadoutKind
 from leanspike.ir.ranges import fitted, narrowed
 from leanspike.targets import base
 
@@ -56,18 +56,22 @@ class _Builder:
         self.states: list[ir.State] = []
         self.operations: list[ir.Operation] = []
 
-    def array(self, kind: IntType, values: npt.ArrayLike) -> str:
+    def array(self, kind: IntType, values: npt.ArrayLike, form: Form = "dense") -> str:
         name = f"a{len(self.arrays)}"
-        self.arrays[name] = Array(kind, np.asarray(values))
+        self.arrays[name] = Array(kind, np.asarray(values), form)
         return name
 
     def name(self) -> str:
         return f"x{len(self.operations)}"
 
     def weights(self, shape: tuple[int, ...]) -> str:
-        bits = self.draw(st.sampled_from([2, 4, 8]))
+        bits = self.draw(st.sampled_from([2, 2, 3, 4, 4, 6, 8, 8]))
         most = (1 << (bits - 1)) - 1
-        return self.array(IntType(bits, True), self.random.integers(-most, most + 1, shape))
+        values = self.random.integers(-most, most + 1, shape)
+        form: Form = "sparse" if self.draw(st.integers(0, 2)) == 0 else "dense"
+        if form == "sparse" or self.draw(st.integers(0, 5)) == 0:
+            values *= self.random.random(shape) < self.draw(st.sampled_from([0.0, 0.03, 0.1, 0.5, 1.0]))
+        return self.array(IntType(bits, True), values, form)
 
     def parameter(self, channels: int, low: int, high: int) -> str:
         rows = self.draw(st.sampled_from([1, 1, self.steps]))

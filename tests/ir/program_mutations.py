@@ -18,6 +18,7 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -47,7 +48,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 
 def programs() -> list[Program]:
-    """One of every encoding, and one of few-bit states."""
+    """One of every encoding, and one of few-bit states and sparse weights."""
     plain = dense(np.arange(-6, 6).reshape(3, 4), steps=5, leak=1)
     raw = Value("raw", (3,), IntType(4, False))
     spikes = Value("x", (3,), ir.inttype.SPIKE)
@@ -58,6 +59,7 @@ def programs() -> list[Program]:
     delta = with_input(wide, raw=series, result=Value("x", (6,), ir.inttype.SPIKE), encoding=ir.Delta(20, 127))
     steps = Value("raw", (5, 3), IntType(8, False))
     few = with_state(with_state(every_operation(), "v1", codec=ir.Codec(-1, 1, 4)), "v3", codec=ir.Codec(-8, 7, 2))
+    few = replace(few, arrays={**few.arrays, "w1": replace(few.arrays["w1"], form="sparse")})
     return [every_operation(), few, plain, late, delta, with_input(plain, raw=steps, encoding=ir.Sequence())]
 
 

@@ -12,7 +12,7 @@ from leanspike import ir
 from leanspike.core.errors import ProgramError
 from leanspike.ir import IntType, Program, Value
 from leanspike.ir.ops import OPERATIONS
-from leanspike.ir.text import declared
+from leanspike.ir.text import Declared, declared
 
 GOLDEN = (Path(__file__).parents[1] / "golden" / "every-operation.txt").read_text(encoding="utf-8")
 SMALL = """leanspike program 1
@@ -165,7 +165,7 @@ def test_arrays_that_do_not_fit_the_text_are_refused() -> None:
 
 
 def test_declared_names_the_arrays() -> None:
-    assert declared(SMALL) == {"m": (IntType(16, False), (1, 1)), "w": (IntType(8, True), (2, 1))}
+    assert declared(SMALL) == {"m": Declared(IntType(16, False), (1, 1)), "w": Declared(IntType(8, True), (2, 1))}
 
 
 def test_types_are_parsed_and_bounded() -> None:

@@ -35,7 +35,7 @@ from leanspike.nn import (
 STEPS = 5
 READOUTS = ("count", "first_spike", "membrane_last", "membrane_max", "membrane_mean")
 NEURON = NeuronConfig(beta=0.9, threshold=0.3, learn_beta=True, learn_threshold=True, per_channel=True)
-NAMES = ("read", "fold norms", "quantise", "assemble", "narrow")
+NAMES = ("read", "fold norms", "quantise", "assemble", "narrow", "store")
 
 
 def stirred(network: Network, seed: int = 0) -> Network:

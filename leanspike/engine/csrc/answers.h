@@ -4,21 +4,31 @@
 
 #include "values.h"
 
+/* Connections of one input that lie inside the image. */
+static int64_t connections(const Plan *plan, const Op *op, int64_t input) {
+    if (op->kind == DENSE) return plan->values[op->result].elements;
+    if (op->kind == SPARSE_DENSE) return op->starts[input + 1] - op->starts[input];
+    const int64_t place = input / op->channels, channel = input % op->channels;
+    const Reach *across = op->across + place / op->width * op->reaches, *column = op->along + place % op->width;
+    int64_t total = 0;
+    for (int64_t k = 0; k < op->reaches && across[k].length; k++) {
+        if (op->kind == CONV) {
+            total += column->length;
+            continue;
+        }
+        const uint32_t *row = op->starts + channel * op->block + column->from + across[k].from;
+        for (uint32_t e = row[0]; e < row[1]; e++)
+            total += (((const uint32_t *)op->weight)[e] >> 9) - (uint32_t)column->clipped < (uint32_t)column->length;
+    }
+    return total;
+}
+
 /* Synapses that the active inputs of this step reach: what is added, whatever the sums were started from. */
 static int64_t reached(const Plan *plan, const Op *op, const char *arena) {
     const Value *x = plan->values + op->source;
-    const void *data = arena + x->data;
     int64_t total = 0;
-    for (int64_t i = 0; i < x->elements; i++) {
-        if (!at(data, (enum form)x->form, i)) continue;
-        if (op->kind == DENSE) {
-            total += plan->values[op->result].elements;
-            continue;
-        }
-        const int64_t place = i / op->channels;
-        const Reach *across = op->across + place / op->width * op->reaches;
-        for (int64_t k = 0; k < op->reaches && across[k].length; k++) total += op->along[place % op->width].length;
-    }
+    for (int64_t i = 0; i < x->elements; i++)
+        if (at(arena + x->data, (enum form)x->form, i)) total += connections(plan, op, i);
     return total;
 }
 
@@ -53,7 +63,9 @@ static int64_t active(const Plan *plan, const Op *op, const char *arena) {
 static void count_operations(const Plan *plan, const Op *op, const char *arena, int64_t *count) {
     switch (op->kind) {
         case DENSE:
-        case CONV: *count += reached(plan, op, arena); break;
+        case CONV:
+        case SPARSE_DENSE:
+        case SPARSE_CONV: *count += reached(plan, op, arena); break;
         case SCALE: *count += active(plan, op, arena); break;
         case SCORES:
         case VALUES: *count += met(plan, op, arena); break;

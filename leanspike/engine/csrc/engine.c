@@ -51,7 +51,7 @@ static void usual_sums(const Plan *plan, char *arena) {
     const Listed found = {list_bits(pattern, input->elements, (uint32_t *)(arena + input->added)), 0, 1};
     const Events events = events_of(arena, input, found);
     for (const Op *op = plan->ops; op < plan->ops + plan->op_count; op++)
-        if (op->kind <= CONV && op->source == plan->input)
+        if (op->kind <= SPARSE_CONV && op->source == plan->input)
             synapse(op, 0, arena + op->base, &events, plan->values[op->result].elements);
 }
 
@@ -61,7 +61,9 @@ static void execute(const Plan *plan, const Op *op, int64_t t, char *arena) {
     switch (op->kind) {
         case EVENTS: list_events(plan, x, t, arena); break;
         case DENSE:
-        case CONV: {
+        case CONV:
+        case SPARSE_DENSE:
+        case SPARSE_CONV: {
             const Listed found = listed(plan, arena)[x->slot];
             const Events events = events_of(arena, x, found);
             synapse(op, found.fresh ? 0 : arena + op->base, to, &events, y->elements);

@@ -11,7 +11,10 @@
 /* How a value lies in the arena: spikes as bits in words of 64, or integers of 16 or 32 bits. */
 enum form { BITS, I16, I32 };
 
-enum kind { DENSE, CONV, SUM_POOL, MAX_POOL, ADD, LIF, INTEGRATE, EVENTS, WIDEN, SCALE, SCORES, VALUES, DELAY };
+enum kind {
+    DENSE, CONV, SPARSE_DENSE, SPARSE_CONV, SUM_POOL, MAX_POOL, ADD, LIF, INTEGRATE, EVENTS, WIDEN, SCALE, SCORES, VALUES,
+    DELAY
+};
 
 enum encoding { DIRECT, RATE, LATENCY, DELTA, SEQUENCE };
 
@@ -24,7 +27,8 @@ typedef struct {
 } Value;
 
 /* Where the taps of a kernel reach from one row or column of the image: `to` in the sums, `from` in the weights, both in
-   elements; of a column also how many elements, and whether the run ends before its taps do. */
+   elements; of a column also how many elements, and whether the run ends before its taps do. Of a sparse convolution
+   `from` counts rows of entries, and `clipped` says how many elements of the run lie outside the image at its start. */
 typedef struct {
     int32_t to, from, length, clipped;
 } Reach;
@@ -35,6 +39,8 @@ typedef struct {
     /* synapses: weights of `weight_bits` as rows of `columns`, sums of `sum_bits`, sums of the pattern at `base` */
     const void *weight;
     int64_t weight_bits, sum_bits, columns, base, operations;
+    /* sparse synapses: `weight` are entries (place << 9 | w + 256), those of row r from starts[r] to starts[r + 1] */
+    const uint32_t *starts;
     /* images: of the source, and of the result for pools; `reaches` entries of `across` a row, one of `along` a column */
     int64_t width, channels, result_height, result_width, size, reaches, block;
     /* matmuls: `size` by `width` by `channels` a head are tokens of the left and right side and channels; `threshold` of a

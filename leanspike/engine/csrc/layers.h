@@ -34,6 +34,11 @@ INLINE Row row_after(Row row) {
 #define A_BITS 32
 #include "rows.h"
 
+#define A_BITS 16
+#include "sparse.h"
+#define A_BITS 32
+#include "sparse.h"
+
 #define S_BITS 16
 #define A_BITS 16
 #include "neurons.h"
@@ -66,6 +71,11 @@ static void keep(const Op *op, void *state, void *whole, int64_t elements) {
 }
 
 static void synapse(const Op *op, const void *start, void *sums, const Events *events, int64_t elements) {
+    if (op->kind >= SPARSE_DENSE) {
+        if (op->sum_bits == 16) sparse_16(op, start, sums, events, elements);
+        else sparse_32(op, start, sums, events, elements);
+        return;
+    }
 #define PAIR(w, a)                                                            \
     case w * 64 + a:                                                          \
         if (op->kind == DENSE) dense_##w##_##a(op, start, sums, events);      \

@@ -2,6 +2,7 @@
 
 weights of 4 bits or fewer     packed: 2 or 4 to a byte, the first in the lowest bits, every row from a new byte;
                                stored is w - lowest, so that unpacking is a mask and a subtraction
+sparse weights                 entries (w - lowest) 2^G + gap of :mod:`leanspike.ir.sparse`, and where every row starts
 all others                     8, 16 or 32 bits, a row a line
 """
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 
 from leanspike.ir.inttype import Ints, IntType
 from leanspike.ir.program import Array
+from leanspike.ir.sparse import Sparse, sparse
 from leanspike.targets.c.layout import WIDTHS, ctype
 
 _A_LINE = 24
@@ -84,6 +86,19 @@ def constant(array: Array, *, packed: bool = False) -> Constant:
     labels = _labels(array.values.shape[:-1])
     lines = tuple(line for row, label in zip(rows, labels, strict=True) for line in _row(row, label))
     return Constant(kind, rows.shape[1], rows.size, lines)
+
+
+def sparse_constants(array: Array) -> tuple[Sparse, Constant, Constant]:
+    """A sparse array as C: entries, and the places where the rows' entries start, a row a line."""
+    found = sparse(array.values, array.type)
+    labels = _labels(array.values.shape[:-1])
+    bounds = zip(found.starts[:-1], found.starts[1:], labels, strict=True)
+    lines = tuple(line for start, end, label in bounds for line in _row(found.entries[start:end], label))
+    width = Packing(f"uint{found.entry.bits}_t", found.entry.bits, 0)
+    # C has no arrays of length 0.
+    entries = Constant(width, 0, max(1, len(found.entries)), lines or ("0,",))
+    starts = Packing(f"uint{found.start_bits}_t", found.start_bits, 0)
+    return found, entries, Constant(starts, 0, len(found.starts), tuple(_row(found.starts, "")))
 
 
 def _packed(rows: Ints, kind: Packing) -> Ints:

@@ -27,6 +27,7 @@ from leanspike.ir.ops import (
     sources,
 )
 from leanspike.ir.program import Array
+from leanspike.ir.sparse import sparse
 from leanspike.targets.c.constants import literal, packing
 from leanspike.targets.c.layout import INPUT, Layout, base, ctype
 
@@ -106,15 +107,17 @@ def _binary(macro: str, word: str, op: Operation, layout: Layout, **facts: Any) 
 
 def _weights(op: Dense | Conv2d, layout: Layout) -> dict[str, Any]:
     array, x, y = layout.program.arrays[op.weight], layout.places[op.source], layout.places[op.result.name]
+    name, times = layout.names[op.weight], "" if x.bits else ", (int32_t)x[i]"
+    word, outputs = "row" if x.bits else "times", array.values.shape[-1]
+    if array.form == "sparse":
+        form = sparse(array.values, array.type).entry
+        adder = f"add_{word}_sparse_{form.bits}_{form.gap_bits}_{-form.lowest}_{SHORT[y.ctype]}"
+        given = f"weights_{name} + rows_{name}[ROW], weights_{name} + rows_{name}[ROW + 1u]"
+        return {"given": given, "adder": adder, "times": times, "helper": (adder, form, y.ctype, not x.bits, True)}
     kind = packing(array.type, packed=True)
-    adder = f"add_{'row' if x.bits else 'times'}_{kind.word}_{SHORT[y.ctype]}"
-    return {
-        "weight": f"weights_{layout.names[op.weight]}",
-        "row": -(-array.values.shape[-1] // kind.lanes),
-        "adder": adder,
-        "times": "" if x.bits else ", (int32_t)x[i]",
-        "helper": (adder, kind, y.ctype, not x.bits),
-    }
+    adder = f"add_{word}_{kind.word}_{SHORT[y.ctype]}"
+    given = f"weights_{name} + (size_t)ROW * {-(-outputs // kind.lanes)}u, {outputs}u"
+    return {"given": given, "adder": adder, "times": times, "helper": (adder, kind, y.ctype, not x.bits, False)}
 
 
 @_function.register

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable
 
 _WORDS = """
-add advance array bit conv2d count decided dense done encode hold integrate keep kept lif maxpool mix plus read scale
-scatter scores set shared shift spikes state steps sumpool track value values weights
+add advance array bit conv2d count decided dense done encode hold integrate keep kept lif maxpool mix plus read rows
+scale scatter scores set shared shift spikes state steps sumpool track value values weights
 """
 KINDS = frozenset(_WORDS.split())
 """First words of the identifiers that the emitter itself makes."""

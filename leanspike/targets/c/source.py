@@ -13,7 +13,7 @@ import jinja2
 from leanspike.ir.encodings import Delta, Direct, Latency, Rate, Sequence
 from leanspike.ir.ops import Conv2d, Dense, arrays
 from leanspike.ir.text import render
-from leanspike.targets.c.constants import Constant, constant
+from leanspike.targets.c.constants import Constant, constant, sparse_constants
 from leanspike.targets.c.functions import Function, functions, is_uniform, readout
 from leanspike.targets.c.layout import INPUT, Layout, Member
 
@@ -37,7 +37,9 @@ def constants(layout: Layout) -> list[Named]:
         for name in arrays(op):
             users = weights if isinstance(op, Dense | Conv2d) else others
             users.setdefault(name, []).append(f"{op.keyword} {op.result.name}")
-    found += [_named(layout, "weights", name, users) for name, users in weights.items()]
+    for name, of in weights.items():
+        sparse = program.arrays[name].form == "sparse"
+        found += _sparse(layout, name, of) if sparse else [_named(layout, "weights", name, of)]
     varied = {name: users for name, users in others.items() if not is_uniform(program.arrays[name])}
     found += [_named(layout, "array", name, users) for name, users in varied.items()]
     if isinstance(program.input.encoding, Rate | Latency):
@@ -52,6 +54,15 @@ def _named(layout: Layout, word: str, name: str, users: list[str]) -> Named:
     shape = "x".join(map(str, array.values.shape))
     meaning = f"{name}: {array.type}[{shape}]{lanes}, of {' and '.join(users)}"
     return Named(f"{word}_{layout.names[name]}", meaning, told)
+
+
+def _sparse(layout: Layout, name: str, users: list[str]) -> list[Named]:
+    array, ending = layout.program.arrays[name], layout.names[name]
+    form, entries, starts = sparse_constants(array)
+    told = f"{name}: {array.type}[{'x'.join(map(str, array.values.shape))}], sparse, of {' and '.join(users)}"
+    how = f"(w + {-form.entry.lowest}) {1 << form.entry.gap_bits} + how many columns to skip before it"
+    rows = f"{name}: where the entries of every row start"
+    return [Named(f"weights_{ending}", f"{told}: {how}", entries), Named(f"rows_{ending}", rows, starts)]
 
 
 def header(layout: Layout, const_bytes: int) -> str:
@@ -74,7 +85,8 @@ def source(layout: Layout, constant_arrays: list[Named]) -> str:
     operations: Any = environment.get_template("operations.c.jinja").make_module(_facts(layout, 0))
     bodies = [getattr(operations, function.macro)(function) for function in (*once, *every, *reading)]
     adders = {function.helper for function in (*once, *every) if "helper" in function.facts}
-    helpers = [operations.add_row(*adder) for adder in sorted(adders, key=lambda adder: str(adder[0]))]
+    ordered = sorted(adders, key=lambda adder: str(adder[0]))
+    helpers = [(operations.add_entries if adder[-1] else operations.add_row)(*adder[:-1]) for adder in ordered]
     sequence = isinstance(program.input.encoding, Sequence)
     advance = environment.get_template("source.c.jinja")
     frame = f"sample + (size_t)s->steps * {math.prod(program.input.raw.shape[1:])}u" if sequence else "sample"
