@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leanspike.measure.records import Study
 
 EXAMPLE = "example:\n  leanspike report runs/digits        writes runs/digits/report.html and prints the table\n"
 
@@ -32,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     from leanspike.report.tables import text
 
     study = load(args.folder)
+    if study.aims:
+        return _tuned(study, args)
     overview = survey(study)
     path = build(args.folder)
     finding = find(overview).sentence
@@ -44,4 +50,14 @@ def run(args: argparse.Namespace) -> int:
     if overview.missing:
         print(overview.missing)
     print(f"report: {path}")
+    return 0
+
+
+def _tuned(study: Study, args: argparse.Namespace) -> int:
+    from leanspike.report import build
+    from leanspike.report.tuned import finding, survey, text
+
+    path, tuned = build(args.folder), survey(study)
+    facts = {"report": str(path), "trials": len(study.trials), "planned": study.planned, "finding": finding(tuned)}
+    print(json.dumps(facts, ensure_ascii=False) if args.json else f"{text(tuned)}\nreport: {path}")
     return 0

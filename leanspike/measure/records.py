@@ -23,14 +23,10 @@ from leanspike.measure.latency import Latency
 
 SCHEMA = 1
 FILE = "results.json"
-TABLES = (
-    "firing_rate",
-    "versions",
-    "parameters",
-    "configuration",
-    "machine",
-    "energy_nj",
-)  # fields whose keys are free
+TABLES = (  # fields whose keys are free
+    *("firing_rate", "energy_nj", "goals", "versions", "parameters"),
+    *("configuration", "machine", "importance"),
+)
 R = typing.TypeVar("R")
 
 
@@ -68,6 +64,9 @@ class TrialRecord:
     versions: Mapping[str, Any] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     details: str | None = None
+    number: int | None = None
+    goals: Mapping[str, float] | None = None
+    stopped: str | None = None
 
     @property
     def is_ann(self) -> bool:
@@ -82,6 +81,9 @@ class TrialRecord:
         for name, rate in (self.firing_rate or {}).items():
             right = isinstance(rate, (int, float)) and 0 <= rate <= 1
             require(right, f"firing_rate.{name}", rate, "spikes a neuron and step, 0..1")
+        for name, goal in (self.goals or {}).items():
+            right = isinstance(goal, (int, float)) and 0 <= goal < math.inf
+            require(right, f"goals.{name}", goal, "a number of 0 or more")
         for name, energy in (self.energy_nj or {}).items():
             right = energy is None or (isinstance(energy, (int, float)) and 0 <= energy < math.inf)
             require(right, f"energy_nj.{name}", energy, "nJ a sample, 0 or more, or null")
@@ -115,6 +117,9 @@ class Study:
         leanspike: version that wrote the file.
         planned: how many trials the study is to have, ``None`` where that is open.
         classes: names of the classes in order; empty: they are numbered.
+        aims: the goals of a tune, in order; empty for a study.
+        chosen: number of the trial that a tune chose.
+        importance: of every setting for every goal of a tune, shares of 1.
     """
 
     dataset: str
@@ -128,6 +133,9 @@ class Study:
     leanspike: str = ""
     planned: int | None = None
     classes: tuple[str, ...] = ()
+    aims: tuple[str, ...] = ()
+    chosen: int | None = None
+    importance: Mapping[str, Any] | None = None
 
 
 def document(study: Study) -> dict[str, Any]:

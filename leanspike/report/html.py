@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from leanspike.core.files import write_text
 from leanspike.measure.records import Study, load
-from leanspike.report import early, frontier, layers, tradeoff
+from leanspike.report import early, frontier, layers, tradeoff, tune_page
 from leanspike.report.finding import Finding, find
 from leanspike.report.formats import plural
 from leanspike.report.overview import Group, Overview, survey
@@ -51,8 +51,6 @@ def build(folder: Path) -> Path:
 
 def page(study: Study, folder: Path) -> str:
     """The page as text; ``folder`` is where the details files of the trials lie."""
-    overview = survey(study)
-    finding = find(overview)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leanspike.report"),
         autoescape=True,
@@ -60,25 +58,37 @@ def page(study: Study, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    content = environment.get_template("report.html").render(
-        study=study,
-        overview=overview,
-        finding=finding,
-        facts_of=_facts_of(overview, finding),
-        summary=_summary(overview),
-        settings=settings(overview, finding.group),
-        tradeoffs=tradeoff.tradeoffs(overview),
-        fronts=frontier.fronts(overview),
-        early=early.early(overview),
-        rates=layers.rates(overview),
-        rate_table=layers.rate_table(overview),
-        samples=sample_sets(overview, folder, study.classes),
-        confusion=_confusion(finding.group, study.classes),
-        table=table(overview),
-        configuration=_pretty(study.configuration),
-        versions=_versions(study),
-    )
-    together = re.sub(r"(?<=[\d.]) (?=(?:%|µs|ms|s|points?)\b|%)", "\N{NO-BREAK SPACE}", content)
+    if study.aims:
+        template, content = "tune.html", tune_page.content(study)
+    else:
+        template, content = "report.html", _content(study, folder)
+    common = {"study": study, "configuration": _pretty(study.configuration), "versions": _versions(study)}
+    return _tidy(environment.get_template(template).render(**common, **content))
+
+
+def _content(study: Study, folder: Path) -> dict[str, Any]:
+    overview = survey(study)
+    finding = find(overview)
+    return {
+        "overview": overview,
+        "finding": finding,
+        "facts_of": _facts_of(overview, finding),
+        "summary": _summary(overview),
+        "settings": settings(overview, finding.group),
+        "tradeoffs": tradeoff.tradeoffs(overview),
+        "fronts": frontier.fronts(overview),
+        "early": early.early(overview),
+        "rates": layers.rates(overview),
+        "rate_table": layers.rate_table(overview),
+        "samples": sample_sets(overview, folder, study.classes),
+        "confusion": _confusion(finding.group, study.classes),
+        "table": table(overview),
+    }
+
+
+def _tidy(content: str) -> str:
+    """Numbers stay with their units, and no line is empty."""
+    together = re.sub(r"(?<=[\d.]) (?=(?:%|µs|ms|s|nJ|points?)\b|%)", "\N{NO-BREAK SPACE}", content)
     return re.sub(r"\n{2,}", "\n", together.replace("T = ", "T\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"))
 
 

@@ -32,10 +32,19 @@ OWN_KEYS = ("timesteps", "seed", "dataset")
 
 @dataclass(frozen=True)
 class Axis:
-    """A grid axis: a configuration key and its values, as TOML text."""
+    """A configuration key and its values as TOML text: an axis of a grid, or a choice."""
 
     key: str
     values: tuple[str, ...]
+
+    @property
+    def ends(self) -> tuple[Any, Any]:
+        """The first and the last value."""
+        return parse_value(self.values[0]), parse_value(self.values[-1])
+
+    def suggest(self, trial: Trial) -> Any:
+        """The value that Optuna chooses."""
+        return parse_value(trial.suggest_categorical(self.key, self.values))
 
 
 @dataclass(frozen=True)
@@ -179,16 +188,16 @@ def identity(point: Mapping[str, Any]) -> str:
     return content_hash(dict(point))
 
 
-def parse_axis(text: str) -> Axis:
-    """``key=v1,v2`` as an axis; lists are written ``model.hidden=[200],[400]``."""
+def parse_axis(text: str, option: str = "--grid") -> Axis:
+    """``key=v1,v2`` as an axis; lists are written ``model.hidden=[200],[400]``; ``option`` is for messages."""
     key, equals, values = text.partition("=")
     remedy = "for example neuron.beta=0.8,0.9"
-    require(bool(equals and key.strip() and values.strip()), "--grid", text, f"KEY=VALUE,VALUE; {remedy}")
+    require(bool(equals and key.strip() and values.strip()), option, text, f"KEY=VALUE,VALUE; {remedy}")
     try:
         parts = [_toml(value) for value in tomllib.loads(f"values = [{values}]")["values"]]
     except tomllib.TOMLDecodeError:
         parts = [value.strip() for value in values.split(",")]
-    require(len(set(parts)) == len(parts), f"--grid {key.strip()}", values, "different values")
+    require(len(set(parts)) == len(parts), f"{option} {key.strip()}", values, "different values")
     return Axis(key.strip(), tuple(parts))
 
 

@@ -74,12 +74,18 @@ class Monitor:
         return 1.0 if trial.state.is_finished() else held.get(f"trial {trial.number}", 0.0)
 
 
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def line(trial: FrozenTrial) -> str:
     """A finished trial in one line."""
     if trial.state == TrialState.FAIL:
         return f"{trial.user_attrs['parameters']} failed: {trial.user_attrs.get('error')}"
     record = trial.user_attrs["record"]
-    settings = "  ".join(f"{key} {value}" for key, value in record["parameters"].items() if key != "timesteps")
+    if record["stopped"]:
+        return f"trial {record['number']} stopped early, {record['stopped']}"
+    settings = "  ".join(f"{key} {_short(value)}" for key, value in record["parameters"].items() if key != "timesteps")
     parts = [f"T = {record['timesteps']}" if record["timesteps"] else "ANN", settings]
     for key in ("accuracy", "validation_accuracy"):
         if record[key] is not None:

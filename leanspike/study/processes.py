@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import IO, Any
 
-from leanspike.core.errors import StudyError
+import torch
+
+from leanspike.core.errors import LeanspikeError, StudyError
 from leanspike.study.queue import Queue, is_over, work
-from leanspike.study.storage import OPEN
+from leanspike.study.storage import OPEN, in_reach
 
 
 def train_all(queue: Queue, order: Mapping[str, Any], workers: int, module: str = "leanspike.study") -> None:
@@ -44,6 +48,28 @@ def train_all(queue: Queue, order: Mapping[str, Any], workers: int, module: str 
             remedy = "start the same command again: finished trials are kept, begun ones go on"
             what = f"the workers ended early (exit codes {codes}{': ' if text else ''}{text})"
             raise StudyError(what, where=queue.folder, remedy=remedy)
+
+
+def serve(queue_of: Callable[[dict[str, Any]], Queue]) -> int:
+    """A worker's whole life: read the order, work, and say in one line what went wrong; returns the exit code."""
+    order = json.load(sys.stdin)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, args=(order["parent"],), daemon=True).start()
+    torch.set_num_threads(order["threads"])
+    try:
+        with in_reach(order["url"]):
+            work(queue_of(order))
+    except LeanspikeError as error:
+        sys.stderr.write(f"leanspike: error: {error.line()}\n")
+        return 2
+    return 0
+
+
+def _follow(parent: int) -> None:
+    """End with the process that started this one, however that ends."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _start(

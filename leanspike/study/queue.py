@@ -18,7 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from leanspike import train
-from leanspike.core.errors import ConfigError, DataError, EncodingError
+from leanspike.core.errors import ConfigError, DataError, EncodingError, LoweringError, ProgramError
 from leanspike.core.records import to_dict
 from leanspike.measure.records import TrialRecord
 from leanspike.study.leases import BEAT
@@ -101,7 +101,7 @@ def _run(queue: Queue, number: int, pulse: Pulse) -> None:
     store.note(number, "claimed_by", [*frozen.user_attrs.get("claimed_by", []), store.leases.owner])
     try:
         outcome = queue.train(frozen, pulse)
-    except (ConfigError, DataError, EncodingError) as error:
+    except (ConfigError, DataError, EncodingError, LoweringError, ProgramError) as error:
         store.note(number, "error", error.line())
         _finish(store, number, TrialState.FAIL, None, pulse)
         return

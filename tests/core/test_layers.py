@@ -10,7 +10,7 @@ import leanspike
 PACKAGE = Path(leanspike.__file__).parent
 ALL = {
     "core", "data", "encode", "nn", "physics", "models", "train", "compress", "ir", "lower", "targets",
-    "measure", "engine", "report", "study", "bench", "cli",
+    "measure", "engine", "report", "study", "tune", "bench", "cli",
 }  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "train": {"core", "data", "encode", "nn", "models"},
     "report": {"core", "measure"},
     "study": ALL,
+    "tune": ALL,
     "bench": ALL,
     "cli": ALL,
 }

@@ -59,12 +59,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders with a finished page each: a whole study, a partial one, a search, and one without a trial."""
-    made = {name: tmp_path_factory.mktemp(name) for name in ("whole", "partial", "search", "empty")}
+    """Folders with a finished page each: a whole study, a partial one, a search, one without a trial, two tunes."""
+    made = {name: tmp_path_factory.mktemp(name) for name in ("whole", "partial", "search", "empty", "tune", "no-tune")}
     example_study.make(made["whole"])
     example_study.make(made["partial"], steps=(5,), seeds=1, planned=15)
     example_study.make_search(made["search"])
     example_study.write(made["empty"], [], 15)
+    example_study.make_tune(made["tune"])
+    example_study.make_tune(made["no-tune"], 0)
     for folder in made.values():
         build(folder)
     return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,55 @@ def make_search(folder: Path) -> Study:
         ]
     ]
     return write(folder, [*trials, ann_trial(0)], None)
+
+
+def tune_trial(number: int, random: np.random.Generator) -> TrialRecord:
+    """A made-up trial of a tune: fewer bits cost accuracy; every fifth is stopped early."""
+    bits, t, sparsity = int(random.choice([8, 4, 2])), int(random.choice([1, 2, 4, 8])), random.uniform(0, 0.95)
+    rate = float(10 ** random.uniform(-4, -2))
+    parameters = {"train.learning_rate": rate, "timesteps": t, "compress.weights.bits": bits}
+    parameters |= {"compress.prune.sparsity": float(sparsity), "compress.membrane.bits": "ternary"}
+    stopped = "silent: layer 1 fires at 0 after epoch 1" if number % 5 == 4 else None
+    accuracy = 0.985 - 0.03 / bits - 0.01 / t - 0.03 * sparsity**6 - abs(np.log10(rate) + 2.7) / 30
+    left = 29600 * (1 - sparsity)
+    size = left * bits / 8 + 400.0
+    energy = (left / 5 * 0.4 + left * t * 0.002) / 1000 + 0.2 * t
+    goals = {"accuracy": float(accuracy), "energy": float(energy), "bytes": round(size), "operations": left / 4}
+    record = TrialRecord(
+        "digits", "mlp 64-400-10", "direct", t, 0, parameters=parameters, number=number, stopped=stopped
+    )
+    if stopped:
+        return record
+    return dataclasses.replace(record, goals=goals, synapses=round(left), memory_bytes=round(size))
+
+
+def make_tune(folder: Path, count: int = 40) -> Study:
+    """Write a tune of made-up trials."""
+    random = np.random.default_rng(5)
+    trials = [tune_trial(number, random) for number in range(count)]
+    best = max((trial for trial in trials if trial.goals), key=lambda trial: trial.goals["accuracy"], default=None)
+    if best is not None:
+        found = {"accuracy": 0.9611, "accuracy_ci95": (0.936, 0.977), "latency_us": Latency(2.5, 3.1)}
+        trials[best.number or 0] = dataclasses.replace(best, **found)  # type: ignore[arg-type]
+    keys = ("train.learning_rate", "timesteps", "compress.weights.bits", "compress.prune.sparsity")
+    importance = {aim: dict(zip(keys, (0.6, 0.25, 0.1, 0.05), strict=True)) for aim in ("accuracy", "energy", "bytes")}
+    study = Study(
+        "digits (TEST DATA)",
+        tuple(trials),
+        {"within": 0.01, "note": "made-up figures: test data"},
+        "0123456789abcdef",
+        "leanspike tune digits --minutes 20 --out runs/tune-digits",
+        "TEST DATA, not a result.",
+        {"cpu": "test", "cores": 2},
+        "2026-11-21T07:00:00Z",
+        "0.1.0",
+        count + 3,
+        aims=("accuracy", "energy", "bytes"),
+        chosen=None if best is None else best.number,
+        importance=importance if best is not None else None,
+    )
+    save(study, folder)
+    return study
 
 
 def write(folder: Path, trials: list[TrialRecord], planned: int | None) -> Study:

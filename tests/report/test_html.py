@@ -155,3 +155,27 @@ def test_tables_agree_with_the_records(studies: dict[str, Path]) -> None:
 def test_markdown_cells_cannot_break_the_table() -> None:
     trials = tuple(TrialRecord("d", f"mlp a|{i}", "direct", 5, 0, 0.5) for i in range(2))
     assert r"mlp a\|1" in tables.markdown(Study("d", trials))
+
+
+def test_a_tune_without_a_trial_says_so(studies: dict[str, Path]) -> None:
+    text = (studies["no-tune"] / "report.html").read_text()
+    assert "None of 0 trials finished." in text
+    assert "<svg" not in text
+    assert "Not finished: 0 of 3" in text
+
+
+def test_a_tune_tells_its_front_in_words_and_in_the_terminal(studies: dict[str, Path]) -> None:
+    from leanspike.report import tuned
+
+    study = load(studies["tune"])
+    found = tuned.survey(study)
+    assert len(found.stopped) == 8
+    for trial in found.finished:
+        costs = [(-tuned.goal(t, "accuracy"), tuned.goal(t, "energy"), tuned.goal(t, "bytes")) for t in found.finished]
+        own = costs[found.finished.index(trial)]
+        beaten = any(all(a <= b for a, b in zip(other, own, strict=True)) and other != own for other in costs)
+        assert (trial in found.front) != beaten
+    told = tuned.text(found)
+    assert f"*{study.chosen}" in told
+    assert "on the test set it reads 96.11 %" in told
+    assert len(told.splitlines()) == len(found.front) + 3

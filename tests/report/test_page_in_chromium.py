@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PAGES = ("whole", "partial", "search", "empty")
+PAGES = ("whole", "partial", "search", "empty", "tune", "no-tune")
 CONTRAST = """
 const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
 const paint = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
@@ -197,3 +197,26 @@ def test_print_is_light_and_shows_what_was_folded(browser: Any, studies: dict[st
     assert pdf.startswith(b"%PDF")
     pages = max(int(count) for count in re.findall(rb"/Count (\d+)", pdf))
     assert 4 <= pages <= 14
+
+
+def test_a_tune_shows_its_fronts_its_choice_and_what_matters(browser: Any, studies: dict[str, Path]) -> None:
+    visit(browser, studies["tune"])
+    nodes = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    drawn = {n["name"]["value"]: n for n in nodes if n.get("role", {}).get("value") in ("image", "img")}
+    fronts = ["Accuracy against energy", "Accuracy against bytes"]
+    assert list(drawn) == [*fronts, *(f"What {aim} depends on" for aim in ("accuracy", "energy", "bytes"))]
+    assert re.search(r"trial \d+: .*bytes, \d\d\.\d\d\s%", drawn[fronts[1]]["description"]["value"])
+    rows = "return [...document.querySelectorAll('.trials tbody')].map(r => [r.className, r.textContent.trim()])"
+    shown = browser.execute_script(rows)
+    assert len(shown) == 40
+    chosen = [text for name, text in shown if name == "chosen"]
+    assert len(chosen) == 1
+    assert "chosen" in chosen[0]
+    assert sum("stopped: silent" in text for _, text in shown) == 8
+
+
+def test_a_tune_prints(browser: Any, studies: dict[str, Path]) -> None:
+    visit(browser, studies["tune"], scheme="dark", media="print")
+    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    outside = "return document.querySelector('.trials').getBoundingClientRect().right <= innerWidth + 1"
+    assert browser.execute_script(outside)
