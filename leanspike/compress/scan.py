@@ -165,7 +165,7 @@ class _Scan(Operation):
             ctx.bias_shape,
             *(x is not None and x.shape for x in (threshold, amount)),
         )
-        totals = (sums.unit, sums.leak, sums.bias, sums.threshold, sums.amount)
+        totals = (sums.unit, sums.leak, sums.bias, -sums.spikes * unit, sums.amount)
         found = (
             total.sum_to_size(shape) if needed and total is not None else None
             for total, shape, needed in zip(totals, shapes, learns, strict=True)
@@ -197,42 +197,39 @@ class _Saved:
 
 @dataclass(frozen=True)
 class _Sums:
-    """What the steps give to the layer's parameters, ``[B, C, ...]``."""
+    """What the steps give to the layer's parameters, ``[B, C, ...]``; ``spikes``: the sum of ds' g."""
 
     unit: Tensor
     leak: Tensor | None
     bias: Tensor
-    threshold: Tensor
+    spikes: Tensor
     amount: Tensor
 
     @staticmethod
     def zeros(like: Tensor, dtype: torch.dtype, leak: bool) -> _Sums:
-        unit, bias, threshold, amount = (torch.zeros_like(like, dtype=dtype) for _ in range(4))
-        return _Sums(unit, torch.zeros_like(unit) if leak else None, bias, threshold, amount)
+        unit, bias, spikes, amount = (torch.zeros_like(like, dtype=dtype) for _ in range(4))
+        return _Sums(unit, torch.zeros_like(unit) if leak else None, bias, spikes, amount)
 
 
 def _adjoint(
     saved: _Saved, sums: _Sums, grad_spikes: Tensor | None, grad_potential: Tensor | None, constant: bool
 ) -> Tensor:
     """The gradient of the currents, of all steps together where they are constant; ``sums`` are added to."""
-    source = torch.zeros_like(sums.bias) if constant else torch.empty_like(saved.u, dtype=saved.unit.dtype)
+    source = sums.bias if constant else torch.empty_like(saved.u, dtype=saved.unit.dtype)
     dv: Tensor | None = None
     for t in reversed(range(len(saved.u))):
         ds = None if grad_spikes is None else grad_spikes[t]
-        k = torch.zeros_like(sums.bias)
-        u = saved.u[t].to(k.dtype)
+        u = saved.u[t].to(saved.unit.dtype)
+        if saved.threshold is not None:
+            k = _through_firing(saved, sums, t, u, ds, dv)
+        else:
+            k = torch.zeros_like(u) if dv is None else dv
         if grad_potential is not None:
             du = grad_potential[t].to(k.dtype)
             sums.unit.addcmul_(du, u)
-            k.addcmul_(du, saved.unit)
-        if saved.threshold is not None:
-            _through_firing(saved, sums, t, u, k, ds, dv)
-        elif dv is not None:
-            k += dv
+            k = torch.addcmul(k, du, saved.unit)
         own = saved.free(t, k)
-        if constant:
-            source += own
-        else:
+        if not constant:
             source[t] = own
         sums.bias.add_(own)
         if t and sums.leak is not None:
@@ -241,31 +238,31 @@ def _adjoint(
     return source
 
 
-def _through_firing(
-    saved: _Saved, sums: _Sums, t: int, u: Tensor, k: Tensor, ds: Tensor | None, dv: Tensor | None
-) -> None:
-    """Add to ``k`` what comes through spike, reset and codec of step t."""
+def _through_firing(saved: _Saved, sums: _Sums, t: int, u: Tensor, ds: Tensor | None, dv: Tensor | None) -> Tensor:
+    """What comes to the potential through spike, reset and codec of step t."""
     neuron, threshold, amount = saved.config.neuron, saved.threshold, saved.amount
     assert threshold is not None
     assert amount is not None
-    above = u - threshold
+    above, k = u - threshold, None
     if dv is not None:
-        s = saved.free(t, (above >= 0).to(k.dtype))
-        after = torch.addcmul(u, s, amount, value=-1) if saved.subtracts else u * (1 - s)
+        s = saved.free(t, (above >= 0).to(u.dtype))
         codec = saved.config.codec
-        r = dv if codec is None else saved.free(t, dv * slope(after, codec, saved.config.gradient), dv)
+        r = dv
+        if codec is not None:
+            after = torch.addcmul(u, s, amount, value=-1) if saved.subtracts else u * (1 - s)
+            r = saved.free(t, slope(after, codec, saved.config.gradient).mul_(dv), dv)
         if not neuron.detach_reset:
             back = r * (amount if saved.subtracts else u)
             ds = -back if ds is None else ds - back
-        k += r if saved.subtracts else r * (1 - s)
+        k = r if saved.subtracts else r * (1 - s)
         if saved.subtracts:
             sums.amount.addcmul_(s, r, value=-1)
-    if ds is not None:
-        x = saved.free(t, ds * surrogate.derivative(neuron.surrogate, above * saved.unit, neuron.surrogate_scale))
-        sums.unit.addcmul_(x, above)
-        x = x * saved.unit
-        sums.threshold.sub_(x)
-        k += x
+    if ds is None:
+        return torch.zeros_like(u) if k is None else k
+    x = saved.free(t, ds * surrogate.derivative(neuron.surrogate, above * saved.unit, neuron.surrogate_scale))
+    sums.unit.addcmul_(x, above)
+    sums.spikes.add_(x)
+    return x * saved.unit if k is None else torch.addcmul(k, x, saved.unit)
 
 
 def _carried(saved: _Saved, t: int) -> Tensor:

@@ -127,17 +127,17 @@ class _Quantise(Operation):
         z = weight / scale
         ctx.save_for_backward(z, scale)
         ctx.range = lowest, highest
-        return z.round().clamp_(lowest, highest)
+        return z.clamp(lowest, highest).round_()
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         z, scale = ctx.saved_tensors
         lowest, highest = ctx.range
-        arriving = torch.where((z >= lowest) & (z <= highest), grad, 0.0) / scale
+        arriving = torch.where(z.clamp(lowest, highest) == z, grad, 0.0).div_(scale)
         if not ctx.needs_input_grad[1]:
             return arriving, None, None, None
-        by_column = -(arriving * z).flatten(0, -2).sum(0)
-        return arriving, by_column.sum_to_size(scale.shape), None, None
+        by_column = (arriving * z).flatten(0, -2).sum(0)
+        return arriving, -by_column.sum_to_size(scale.shape), None, None
 
 
 class _GradientScaled(Operation):
