@@ -5,7 +5,7 @@ from leanspike.compress.config import CompressConfig, compressed_run, fine_tunin
 from leanspike.compress.integers import StageIntegers, integer_scores, integer_trace, is_quantised, quantised_stages
 from leanspike.compress.membrane import MembraneBits
 from leanspike.compress.prune import PruneConfig
-from leanspike.compress.run import Compressed, LeanRun, Lineage, compress, load
+from leanspike.compress.run import Compressed, LeanRun, Lineage, claim, compress, load
 from leanspike.compress.thresholds import ThresholdConfig
 from leanspike.compress.weights import WeightBits
 
@@ -20,6 +20,7 @@ __all__ = [
     "StageIntegers",
     "ThresholdConfig",
     "WeightBits",
+    "claim",
     "compress",
     "compressed_run",
     "fine_tuning",

@@ -107,7 +107,7 @@ def compress(
     tuned = compressed_run(run, config)
     grown = replace(lineage, steps=(*lineage.steps, config))
     if out:
-        _claim(out, grown, network)
+        claim(out, grown, network)
     lean = prepared(network, config, tuned, data)
     trained = fit(
         tuned,
@@ -150,8 +150,16 @@ def _spiking(network: torch.nn.Module, folder: Path) -> Network:
     return network
 
 
-def _claim(out: Path, lineage: Lineage, network: Network) -> None:
-    """Write what ``out`` will hold before anything else is, or check that it is what is asked for now."""
+def claim(out: Path, lineage: Lineage, network: Network) -> None:
+    """Write what ``out`` will hold before anything else is, or check that it is what is asked for now.
+
+    Args:
+        lineage: the compression that is asked for last.
+        network: what it starts from.
+
+    Raises:
+        CheckpointError: ``out`` holds another run. OutputError: it cannot be written.
+    """
     digest = hashlib.sha256(pack(network.state_dict(), {})).hexdigest()
     asked = {"schema": 1, **to_dict(lineage), "started_from": digest}
     there = _page(make_folder(out))

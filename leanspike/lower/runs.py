@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from leanspike import __version__
-from leanspike.core.errors import LoweringError
+from leanspike.compress import load as load_run
 from leanspike.core.records import content_hash, to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Dataset, load, split
@@ -17,7 +17,7 @@ from leanspike.lower.config import LowerConfig
 from leanspike.lower.lower import Lowered, lower
 from leanspike.lower.source import Encoded
 from leanspike.nn import LIF, LeakyIntegrator, Network
-from leanspike.train import RunConfig, evaluate, load_network
+from leanspike.train import RunConfig, evaluate
 from leanspike.train.batches import Draw
 
 
@@ -47,16 +47,14 @@ class LoweredRun:
 
 
 def lower_run(folder: Path, config: LowerConfig | None = None) -> LoweredRun:
-    """The program of a finished run; of its data set, the test samples are not looked at.
+    """The program of a finished run, compressed or not; of its data set, the test samples are not looked at.
 
     Raises:
-        CheckpointError: no finished run. DataError: its data set is not here.
+        CheckpointError: no finished run. ConfigError: no spiking network. DataError: its data set is not here.
         LoweringError, ProgramError: as :func:`leanspike.lower.lower`.
     """
-    run, network = load_network(folder)
-    dataset = load(run.dataset)
-    if not isinstance(network, Network):
-        raise LoweringError("is no spiking network", where=folder, remedy="lower a run of leanspike train")
+    found = load_run(folder)
+    run, network, dataset = found.run, found.network, load(found.run.dataset)
     config = config or LowerConfig()
     lowered = lower_network(network, run, dataset, config)
     loss = loss_of(lowered, network, run, dataset)
