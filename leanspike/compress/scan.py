@@ -13,6 +13,7 @@ which the surrogate was chosen. With ds and du what arrives at spikes and potent
     dI[t] = k_t,  db += k_t,  dm += k_t v[t-1] / 2^k,  dtheta -= ds' g unit,  da -= s r (subtract),
     dunit += du u + ds' g (u - theta),  dv[t-1] = k_t m / 2^k
 
+dtheta has LT-SNN's second path too, -= ds' g unit sig(x) s, where the neuron's ``threshold_path`` is ``sigmoid``.
 For a held neuron (refractory) g = 0 and k_t passes to v[t-1] as it is, past the codec, with dI = db = dm = 0.
 """
 
@@ -262,6 +263,8 @@ def _through_firing(saved: _Saved, sums: _Sums, t: int, u: Tensor, ds: Tensor | 
     x = saved.free(t, ds * surrogate.derivative(neuron.surrogate, above * saved.unit, neuron.surrogate_scale))
     sums.unit.addcmul_(x, above)
     sums.spikes.add_(x)
+    if neuron.threshold_path == "sigmoid":
+        sums.spikes.addcmul_(x, (above >= 0) * torch.sigmoid(above * saved.unit))
     return x * saved.unit if k is None else torch.addcmul(k, x, saved.unit)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,6 +133,24 @@ def test_the_scale_learns_by_lsqs_gradient(bits: Any) -> None:
     published = by_scale / math.sqrt(INPUTS * levels.highest)
     torch.testing.assert_close(synapse.log_scale.grad, scale * published, rtol=1e-9, atol=1e-12)
     torch.testing.assert_close(synapse.weight.grad, w_hat.grad * inside, rtol=1e-9, atol=1e-12)
+
+
+def test_the_second_path_to_a_threshold_is_that_of_float_neurons() -> None:
+    config = NeuronConfig(learn_threshold=True, per_channel=True, threshold_path="sigmoid")
+    current, ds = torch.randn(2, STEPS, BATCH, OUTPUTS, dtype=torch.float64)
+    current, unit = (current * 40).round(), torch.full((OUTPUTS,), 1 / 32, dtype=torch.float64)
+    found = []
+    for path in ("plain", "sigmoid"):
+        own = replace(config, threshold_path=path)
+        real, whole = LIF(own, OUTPUTS).double(), QuantisedLIF(LIF(own, OUTPUTS).double(), None, "straight").double()
+        for neurons in (real, whole):
+            neurons.beta.data.fill_(1.0)
+        (real(current * unit, pack=False)[0].dense() * ds).sum().backward()
+        integers = IntegerCurrent(current, unit, torch.zeros(OUTPUTS, dtype=torch.float64))
+        (whole(integers, pack=False)[0].dense() * ds).sum().backward()
+        torch.testing.assert_close(whole.threshold.grad, real.threshold.grad, rtol=1e-9, atol=1e-12)
+        found.append(whole.threshold.grad)
+    assert not torch.allclose(*found)
 
 
 def test_saturation_passes_the_gradient_and_potentials_hold() -> None:
