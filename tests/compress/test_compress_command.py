@@ -1,4 +1,4 @@
-"""``leanspike compress``: a lean run with the figures of its program; killed at any moment, it ends in the same bytes."""
+"""``leanspike compress``: a lean run with the figures of its program; killed and resumed, it ends in the same bytes."""
 
 from __future__ import annotations
 
