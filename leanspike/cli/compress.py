@@ -74,16 +74,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def configuration(args: argparse.Namespace, start: RunConfig) -> CompressConfig:
-    """The fine-tuning that suits the run, then the file, then the options, then ``--set``.
+def configuration(args: argparse.Namespace, start: RunConfig | None = None) -> CompressConfig:
+    """The fine-tuning that suits the run (None: one of all defaults), then the file, then the options, then ``--set``.
 
     Raises:
         ConfigError: an unknown key, or a value of a wrong type or out of range.
     """
     from leanspike.compress import CompressConfig, fine_tuning
     from leanspike.core.records import from_dict, load_toml, merge, to_dict, with_settings
+    from leanspike.train import RunConfig
 
-    settings: Mapping[str, Any] = {"train": to_dict(fine_tuning(start))}
+    settings: Mapping[str, Any] = {"train": to_dict(fine_tuning(start or RunConfig()))}
     settings = merge(settings, load_toml(args.config) if args.config else {})
     if args.epochs is not None:
         settings = merge(settings, {"train": {"epochs": args.epochs}})
