@@ -74,6 +74,7 @@ class Ranges:
         carried: after reset, before a codec rounds it.
         sums: ``leak(v) + I + b`` of neurons, before saturation.
         products: ``v m`` of neurons, before the shift.
+        firing: ``[C]`` of neurons that fire, the channels that can.
     """
 
     values: dict[str, Range] = field(default_factory=dict)
@@ -82,6 +83,7 @@ class Ranges:
     carried: dict[str, Range] = field(default_factory=dict)
     sums: dict[str, Range] = field(default_factory=dict)
     products: dict[str, Range] = field(default_factory=dict)
+    firing: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +191,7 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
     current = _Interval(x.low.min(across), x.high.max(across))
     low, high, least, most = np.zeros((4, shape[-1]), dtype=np.int64)
     sums = products = carried = Range(0, 0)
+    firing = np.zeros(shape[-1], dtype=bool)
     for t in range(min(program.steps, MOST_ROUNDS)):
         multiplier, bias = _row(operation, program, t)
         products = _union(products, low * multiplier, high * multiplier)
@@ -198,6 +201,7 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
         bottom, top = intmath.saturate(bottom, state.type), intmath.saturate(top, state.type)
         least, most = np.minimum(least, bottom), np.maximum(most, top)
         if isinstance(operation, LIF):
+            firing |= top >= _parameter(program, operation.threshold, t)
             bottom, top = _after_reset(operation, program, t, bottom, top)
         carried, before = _union(carried, bottom, top), (low, high)
         low = np.minimum(low, intmath.stored(bottom, state.codec))
@@ -208,7 +212,7 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
         if program.steps > MOST_ROUNDS:
             least, most = np.full_like(low, state.type.lowest), np.full_like(high, state.type.highest)
             low, high = intmath.stored(least, state.codec), intmath.stored(most, state.codec)
-            carried = _union(carried, least, most)
+            carried, firing = _union(carried, least, most), np.ones_like(firing)
             multiplier = program.arrays[operation.leak].values.max(0).astype(np.int64)
             biases = _biases(operation, program)
             products = _union(products, low * multiplier, high * multiplier)
@@ -217,7 +221,8 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
     found.states[operation.state], found.carried[operation.state] = Range(int(low.min()), int(high.max())), carried
     found.sums[name], found.products[name] = sums, products
     if isinstance(operation, LIF):
-        return _Interval(np.broadcast_to(np.int64(0), shape), np.broadcast_to(np.int64(1), shape))
+        found.firing[name] = firing
+        return _Interval(np.broadcast_to(np.int64(0), shape), np.broadcast_to(firing.astype(np.int64), shape))
     return _Interval(np.broadcast_to(least, shape), np.broadcast_to(most, shape))
 
 

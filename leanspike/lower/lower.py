@@ -4,6 +4,7 @@
     fold norms      norms become weights, biases, leaks, thresholds      same scores in float64
     quantise        scales a channel; integers for every array           every weight within half a step of its float
     assemble        operations, states, arrays                           the verifier; same scores as the integer stages
+    compact         neurons that change no score go                      the same scores on the check samples
     narrow          potentials to the width their sums need              the same trace on the check samples
     store           weights sparse where that is smaller                 the entries give the weights
 
@@ -13,6 +14,8 @@ what "assemble" is checked against is the network itself:
 
     take            the integers of every stage, as the network computes with them
     assemble        operations, states, arrays                           the verifier; scores equal the network's
+
+:mod:`leanspike.lower.shrink` has the last three steps.
 """
 
 from __future__ import annotations
@@ -25,18 +28,16 @@ from torch import Tensor
 
 from leanspike.compress import integer_scores, is_quantised
 from leanspike.core.errors import LoweringError
-from leanspike.core.trace import mismatches
 from leanspike.ir import LIF, Integrate, Program, Readout, run_fast, verify
 from leanspike.ir.encodings import encode
 from leanspike.ir.inttype import Ints
-from leanspike.ir.ranges import fitted, narrowed
 from leanspike.lower.assemble import assembled
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Draft, Floats, Stage, read
 from leanspike.lower.fold import fold_norms
-from leanspike.lower.forms import check_forms, smallest_forms
 from leanspike.lower.quantise import IntegerStage, quantised
 from leanspike.lower.quantised import taken
+from leanspike.lower.shrink import StepReport, shrunk
 from leanspike.lower.simulate import simulate
 from leanspike.lower.source import Encoded, Source, source
 from leanspike.nn import Network, readout
@@ -45,14 +46,6 @@ CHECK_SAMPLES = 32
 _SEED = 20_261_121
 _FLOAT32, _FLOAT64 = (1e-3, 0.25), (1e-9, 0.05)
 """Largest relative difference of scores, and the share of samples that may exceed it: rounding may flip a spike."""
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """A step that was taken, and what its check saw."""
-
-    step: str
-    seen: str
 
 
 @dataclass(frozen=True)
@@ -123,11 +116,8 @@ def lower(
     steps.append(_within_half_a_step(folded, stages, config))
     program = verify(assembled(name, start, encoded.timesteps, stages, draft.readout, config))
     steps.append(_same_integers(program, replace(draft, stages=_as_stages(stages, config)), check, expected))
-    narrow = verify(fitted(narrowed(program)))
-    steps.append(_same_trace(program, narrow, check.raw))
-    small = verify(smallest_forms(narrow))
-    steps.append(StepReport("store", check_forms(small)))
-    return Lowered(small, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
+    program, last = shrunk(program, check.raw)
+    return Lowered(program, (*steps, *last), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 
 def _lowered_as_is(
@@ -144,9 +134,8 @@ def _lowered_as_is(
         raise LoweringError(what, where="step assemble")
     told = f"{len(program.operations)} operations; scores of {len(check.raw)} check samples equal the network's"
     steps.append(StepReport("assemble", told))
-    narrow = verify(fitted(narrowed(program)))
-    steps.append(_same_trace(program, narrow, check.raw))
-    return Lowered(narrow, tuple(steps), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
+    program, last = shrunk(program, check.raw)
+    return Lowered(program, (*steps, *last), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 
 def _as_tensor(check: _Samples) -> Tensor:
@@ -201,11 +190,3 @@ def _same_integers(program: Program, draft: Draft, check: _Samples, floats: Floa
     same = (trace.predictions == floats.argmax(1)).mean()
     told = f"{len(program.operations)} operations; scores equal those of the integer stages"
     return StepReport("assemble", f"{told}; same decision as floats: {same:.0%} of checks")
-
-
-def _same_trace(before: Program, after: Program, raw: Ints) -> StepReport:
-    wrong = mismatches(run_fast(before, raw), run_fast(after, raw))
-    if any(wrong.values()):
-        raise LoweringError(f"narrower states changed {wrong}", where="step narrow")
-    bits = ", ".join(f"{state.name} {state.type}" for state in after.states)
-    return StepReport("narrow", f"states {bits}; the same trace on {len(raw)} check samples")

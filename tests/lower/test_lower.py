@@ -35,7 +35,7 @@ from leanspike.nn import (
 STEPS = 5
 READOUTS = ("count", "first_spike", "membrane_last", "membrane_max", "membrane_mean")
 NEURON = NeuronConfig(beta=0.9, threshold=0.3, learn_beta=True, learn_threshold=True, per_channel=True)
-NAMES = ("read", "fold norms", "quantise", "assemble", "narrow", "store")
+NAMES = ("read", "fold norms", "quantise", "assemble", "compact", "narrow", "store")
 
 
 def stirred(network: Network, seed: int = 0) -> Network:
@@ -293,7 +293,7 @@ def test_the_same_network_gives_the_same_program() -> None:
 
 
 def tampered(monkeypatch: pytest.MonkeyPatch, function: str, change: Any) -> str:
-    module = sys.modules["leanspike.lower.lower"]
+    module = sys.modules[f"leanspike.lower.{'shrink' if function == 'narrowed' else 'lower'}"]
     original = getattr(module, function)
     monkeypatch.setattr(module, function, lambda *args: change(original(*args)))
     with pytest.raises((LoweringError, ProgramError)) as caught:

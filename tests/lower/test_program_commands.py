@@ -86,7 +86,10 @@ def test_lower_tells_every_step(run: Path, tmp_path: Path, capsys: Captured) -> 
     assert ir.load(out).readout.exit == ir.Exit(3)
     facts = json.loads(told(capsys, "lower", run, "-o", out, "--json"))
     assert set(facts) == {"program", "sha256", "steps", "validation"}
-    assert [step["step"] for step in facts["steps"]] == ["read", "fold norms", "quantise", "assemble", "narrow"]
+    assert [step["step"] for step in facts["steps"]] == [
+        *("read", "fold norms", "quantise", "assemble"),
+        *("compact", "narrow", "store"),
+    ]
     assert set(facts["validation"]) == {"samples", "float_accuracy", "program_accuracy", "same"}
 
 
