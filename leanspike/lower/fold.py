@@ -10,11 +10,15 @@ A channel whose scales are all negative is turned over first (W, bias and scale 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
 from leanspike.core.errors import LoweringError
-from leanspike.lower.draft import Draft, Norm, Stage
+from leanspike.lower.draft import Draft, Norm, Stage, Synapse
+
+
+Kind = TypeVar("Kind", bound=Synapse)
 
 
 def fold_norms(draft: Draft, timesteps: int) -> Draft:
@@ -23,20 +27,30 @@ def fold_norms(draft: Draft, timesteps: int) -> Draft:
     Raises:
         LoweringError: a norm through time that cannot be folded.
     """
-    return replace(draft, stages=tuple(_fold(stage, timesteps) for stage in draft.stages))
+    return replace(draft, stages=tuple(_stage(stage, timesteps) for stage in draft.stages))
 
 
-def _fold(stage: Stage, timesteps: int) -> Stage:
-    norm = stage.norm
-    if norm is None:
-        return stage
-    if len(norm.scale) == 1:
-        bias = stage.bias * norm.scale + norm.shift
-        return replace(stage, norm=None, weight=stage.weight * norm.scale[0], bias=bias)
+def _stage(stage: Stage, timesteps: int) -> Stage:
+    through = [synapse.norm for synapse in stage.synapses if synapse.norm is not None and len(synapse.norm.scale) > 1]
+    if not through:
+        return replace(_fold(stage), more=tuple(_fold(synapse) for synapse in stage.more))
+    where = f"stage {stage.number}"
+    if stage.more:
+        what = "batch norm through time cannot be folded where several synapses meet"
+        raise LoweringError(what, where=where, remedy="train it with norm = batch or tdbn")
+    norm = through[0]
     if len(norm.scale) < timesteps:
         what = f"batch norm through time knows {len(norm.scale)} steps, not {timesteps}"
-        raise LoweringError(what, where=f"stage {stage.number}", remedy="lower with fewer timesteps")
+        raise LoweringError(what, where=where, remedy="lower with fewer timesteps")
     return _through_time(stage, Norm(norm.scale[:timesteps], norm.shift[:timesteps]))
+
+
+def _fold(synapse: Kind) -> Kind:
+    norm = synapse.norm
+    if norm is None:
+        return synapse
+    bias = synapse.bias * norm.scale + norm.shift
+    return replace(synapse, norm=None, weight=synapse.weight * norm.scale[0], bias=bias)
 
 
 def _through_time(stage: Stage, norm: Norm) -> Stage:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import singledispatch
+
 import numpy as np
 
 from leanspike.ir import State, intmath
-from leanspike.lower.draft import Draft, Flat, Floats, Stage
+from leanspike.lower.draft import Draft, Floats, Stage, Synapse
+from leanspike.lower.signals import Attended, Delayed, Fired, Flat, Pool, Signal, Sum
+
+Live = dict[Signal, Floats]
+"""Signals ``[T, B, ...]`` that are known."""
 
 
 def simulate(draft: Draft, x: Floats, states: tuple[State, ...] | None = None) -> Floats:
@@ -13,12 +19,13 @@ def simulate(draft: Draft, x: Floats, states: tuple[State, ...] | None = None) -
 
     Args:
         x: ``[T, B, ...]``, images channels last.
-        states: of a draft of integers, every stage's potentials: they saturate, leaks are floored, and what a step
-            leaves is stored by the state's codec.
+        states: of a draft of integers, every stage's potentials: they saturate, leaks are floored, what a step leaves
+            is stored by the state's codec, and average pools sum.
     """
-    spikes: Floats = x
+    live: Live = {Fired(0): x}
     for i, stage in enumerate(draft.stages):
-        spikes, potential = _stage(stage, spikes, states[i] if states else None)
+        spikes, potential = _stage(stage, live, states[i] if states else None)
+        live[Fired(stage.number)] = spikes
     steps = len(x)
     if draft.readout == "count":
         return spikes.sum(0)  # type: ignore[no-any-return]
@@ -28,24 +35,19 @@ def simulate(draft: Draft, x: Floats, states: tuple[State, ...] | None = None) -
     return reduced[draft.readout]  # type: ignore[no-any-return]
 
 
-def _stage(stage: Stage, x: Floats, state: State | None) -> tuple[Floats, Floats]:
-    for operation in stage.before:
-        if isinstance(operation, Flat):
-            x = x.reshape(*x.shape[:2], -1)
-        else:
-            size = operation.size
-            height, width = x.shape[2] // size, x.shape[3] // size
-            cut = x[:, :, : height * size, : width * size]
-            windows = cut.reshape(*x.shape[:2], height, size, width, size, x.shape[4])
-            x = windows.max((3, 5)) if operation.kind == "max" else windows.sum((3, 5))
-    current = x @ stage.weight if stage.weight.ndim == 2 else _convolved(stage, x)
+def _stage(stage: Stage, live: Live, state: State | None) -> tuple[Floats, Floats]:
+    feedback = [synapse for synapse in stage.synapses if isinstance(synapse.source, Delayed)]
+    arriving = [synapse for synapse in stage.synapses if synapse not in feedback]
+    current = sum(_normal(synapse, _current(synapse, _signal(synapse.source, live, state))) for synapse in arriving)
+    assert isinstance(current, np.ndarray)
     v, hold = np.zeros(current.shape[1:]), np.zeros(current.shape[1:])
     spikes, potentials = np.zeros_like(current), np.zeros_like(current)
     for t in range(len(current)):
-        leak, bias, theta = (_row(array, t) for array in (stage.leak, stage.bias, stage.threshold))
-        y = current[t] + bias
-        if stage.norm is not None:
-            y = y * _row(stage.norm.scale, t) + _row(stage.norm.shift, t)
+        leak, theta = (_row(array, t) for array in (stage.leak, stage.threshold))
+        y = current[t]
+        for synapse in feedback:
+            before = spikes[t - 1 : t] if t else np.zeros_like(spikes[:1])
+            y = y + _normal(synapse, _current(synapse, before))[0]
         u = leak * v + y if state is None else intmath.saturate(np.floor(leak * v) + y, state.type)
         u = np.where(hold > 0, v, u)
         potentials[t] = v = u
@@ -67,8 +69,29 @@ def _row(array: Floats | None, t: int) -> Floats:
     return found
 
 
-def _convolved(stage: Stage, x: Floats) -> Floats:
-    pad, stride, weight = stage.padding, stage.stride, stage.weight
+def _current(synapse: Synapse, x: Floats) -> Floats:
+    """``[T, B, ...]`` without bias and norm."""
+    if synapse.one_to_one:
+        return x * synapse.weight
+    return x @ synapse.weight if synapse.weight.ndim == 2 else _convolved(synapse, x)
+
+
+def _normal(synapse: Synapse, current: Floats) -> Floats:
+    """A current with its bias, through its norm."""
+    y = current + _over_time(synapse.bias, current)
+    if synapse.norm is not None:
+        y = y * _over_time(synapse.norm.scale, current) + _over_time(synapse.norm.shift, current)
+    return y
+
+
+def _over_time(rows: Floats, current: Floats) -> Floats:
+    """``[S, C]`` as it is added to ``[T, B, ..., C]``."""
+    used = rows if len(rows) == 1 else rows[: len(current)]
+    return used.reshape(len(used), *[1] * (current.ndim - 2), used.shape[1])
+
+
+def _convolved(synapse: Synapse, x: Floats) -> Floats:
+    pad, stride, weight = synapse.padding, synapse.stride, synapse.weight
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad), (0, 0)))
     height = (padded.shape[2] - weight.shape[0]) // stride + 1
     width = (padded.shape[3] - weight.shape[1]) // stride + 1
@@ -79,3 +102,47 @@ def _convolved(stage: Stage, x: Floats) -> Floats:
             columns = slice(b, b + stride * (width - 1) + 1, stride)
             y += padded[:, :, rows, columns] @ weight[a, b]
     return y
+
+
+def _signal(signal: Signal, live: Live, state: State | None) -> Floats:
+    """A signal ``[T, B, ...]``; it is known from then on."""
+    if signal not in live:
+        live[signal] = _made(signal, live, state)
+    return live[signal]
+
+
+@singledispatch
+def _made(signal: Signal, live: Live, state: State | None) -> Floats:
+    raise TypeError(type(signal))
+
+
+@_made.register
+def _(signal: Flat, live: Live, state: State | None) -> Floats:
+    x = _signal(signal.of, live, state)
+    return x.reshape(*x.shape[:2], -1)
+
+
+@_made.register
+def _(signal: Pool, live: Live, state: State | None) -> Floats:
+    x, size = _signal(signal.of, live, state), signal.size
+    height, width = x.shape[2] // size, x.shape[3] // size
+    cut = x[:, :, : height * size, : width * size]
+    windows = cut.reshape(*x.shape[:2], height, size, width, size, x.shape[4])
+    pooled: Floats = windows.max((3, 5)) if signal.kind == "max" else windows.sum((3, 5))
+    return pooled / size**2 if signal.kind == "average" and state is None else pooled
+
+
+@_made.register
+def _(signal: Sum, live: Live, state: State | None) -> Floats:
+    return _signal(signal.left, live, state) + _signal(signal.right, live, state)
+
+
+@_made.register
+def _(signal: Attended, live: Live, state: State | None) -> Floats:
+    sides = []
+    for side in (signal.query, signal.key, signal.value):
+        x = _signal(side, live, state)
+        sides.append(x.reshape(*x.shape[:2], -1, signal.heads, x.shape[4] // signal.heads).swapaxes(2, 3))
+    query, key, value = sides
+    mixed: Floats = (query @ key.swapaxes(-1, -2)) @ value
+    return mixed.swapaxes(2, 3).reshape(x.shape)

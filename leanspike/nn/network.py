@@ -1,4 +1,4 @@
-"""A network is a list of layers that run over all T steps at once."""
+"""A network is a list of layers that run over all T steps at once; a layer may be a junction, which holds lists."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from leanspike.nn.cells import LIF, LeakyIntegrator
 from leanspike.nn.chain import DENSE_ABOVE, LossOf, SpikingLayer, loss_in_pieces, spiking_layers
 from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.convolution import Neurons, conv_lif, gathers, lif_pool
+from leanspike.nn.junction import Junction, in_a_row
 from leanspike.nn.kernels import cpu
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.readout import Output, ReadoutName
+from leanspike.nn.recurrent import RecurrentLIF
 from leanspike.nn.spikes import Spikes, pack
 from leanspike.nn.synapses import Conv2d, Flatten, Linear, MaxPool2d, Signal
 
@@ -33,7 +35,7 @@ class Network(nn.Module):
     """Layers in a row, the last one neurons; ``readout`` says how its output becomes class scores.
 
     Args:
-        layers: synapses, norms, neurons, pools, dropout, in the order of the data.
+        layers: synapses, norms, neurons, pools, dropout, junctions, in the order of the data.
         readout: see :mod:`leanspike.nn.readout`.
         recompute: keep only packed spikes for backward where the kernels can, and compute potentials again.
     """
@@ -49,11 +51,16 @@ class Network(nn.Module):
     @property
     def mixes_samples(self) -> bool:
         """Whether a sample's result depends on its batch (batch norm), so that a batch may not be cut."""
-        return any(isinstance(layer, BatchNorm | BatchNormThroughTime) for layer in self.layers)
+        return any(isinstance(layer, BatchNorm | BatchNormThroughTime) for layer in self.modules())
+
+    @property
+    def neurons(self) -> tuple[LIF | LeakyIntegrator, ...]:
+        """Every layer of neurons, those inside of junctions included, in the order in which they run."""
+        return tuple(layer for layer in self.modules() if isinstance(layer, LIF | LeakyIntegrator))
 
     def micro_batch(self, batch: int, timesteps: int) -> int:
         """Samples a micro-batch may have so that what backward keeps stays under 3 MB whatever T is."""
-        neurons = max(1, sum(layer.channels for layer in self.layers if isinstance(layer, LIF)))
+        neurons = max(1, sum(layer.channels for layer in self.neurons if isinstance(layer, LIF)))
         most = max(1, MICRO_BATCH_BYTES // (4 * timesteps * neurons))
         pieces = -(-batch // most)
         return -(-batch // pieces)
@@ -64,6 +71,11 @@ class Network(nn.Module):
         activity: Signal | None = self._entrance(x)
         potential: Tensor | None = None
         i, count = 0, len(self.layers)
+
+        def seen(_: nn.Module, __: Signal, spikes: Spikes | None, ___: Tensor | None) -> None:
+            if spikes is not None:
+                hidden.append(spikes)
+
         while i < count:
             assert activity is not None
             layer, run = self.layers[i], self._spiking_run(activity, i)
@@ -84,6 +96,8 @@ class Network(nn.Module):
                 activity = spikes
             elif isinstance(layer, LeakyIntegrator):
                 activity, potential, _ = layer(activity)
+            elif isinstance(layer, Junction):
+                activity = layer(activity, seen)
             else:
                 activity = layer(activity)
             i += 1
@@ -170,40 +184,34 @@ class Network(nn.Module):
     def trace(self, x: Tensor | Spikes) -> list[tuple[Tensor, Tensor]]:
         """Spikes and potentials ``[T, B, ...]`` of every spiking layer, without gradient."""
         found: list[tuple[Tensor, Tensor]] = []
+
+        def seen(_: nn.Module, __: Signal, spikes: Spikes | None, potential: Tensor | None) -> None:
+            if potential is not None:
+                found.append((torch.zeros_like(potential) if spikes is None else spikes.dense(), potential))
+
         with torch.no_grad():
-            activity = self._entrance(x)
-            for layer in self.layers:
-                if isinstance(layer, LIF | LeakyIntegrator):
-                    spikes, potential, _ = layer(activity)
-                    dense = torch.zeros_like(potential) if spikes is None else spikes.dense()
-                    found.append((dense, potential))
-                    activity = potential if spikes is None else spikes
-                else:
-                    activity = layer(activity)
+            in_a_row(self.layers, self._entrance(x), seen)
         return found
 
     def operations(self, x: Tensor | Spikes) -> Operations:
         """Count the synaptic operations that ``x`` causes, by running it: one for each active input and connection.
 
         An analogue input costs a MAC for each nonzero value and synapse, once where it is constant in time;
-        a spike costs an AC for each synapse it reaches.
+        a spike costs an AC for each synapse it reaches. Identity shortcuts and the products of attention are counted on
+        the program alone.
         """
-        macs = acs = 0.0
-        activity = self._entrance(x)
-        batch = activity.shape[1]
+        activity, counted = self._entrance(x), {True: 0.0, False: 0.0}
+
+        def seen(layer: nn.Module, given: Signal, spikes: Spikes | None, _: Tensor | None) -> None:
+            if isinstance(layer, Linear | Conv2d):
+                counted[isinstance(given, Spikes)] += _reached(given, layer)
+            elif isinstance(layer, RecurrentLIF) and spikes is not None:
+                counted[True] += _reached(Spikes.of(spikes.dense()[:-1]), layer.feedback)
+
         with torch.no_grad():
-            for layer in self.layers:
-                if isinstance(layer, Linear | Conv2d):
-                    reached = _reached(activity, layer)
-                    if isinstance(activity, Spikes):
-                        acs += reached / batch
-                    else:
-                        macs += reached / batch
-                result = layer(activity)
-                activity = result[0] if isinstance(result, tuple) else result
-                if activity is None:
-                    break
-        return Operations(macs, acs)
+            in_a_row(self.layers, activity, seen)
+        batch = activity.shape[1]
+        return Operations(counted[False] / batch, counted[True] / batch)
 
     @staticmethod
     def _entrance(x: Tensor | Spikes) -> Signal:

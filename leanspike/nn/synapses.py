@@ -171,6 +171,14 @@ class SumPool2d(nn.Module):
         return sums
 
 
+class AvgPool2d(SumPool2d):
+    """Mean over non-overlapping windows: a program sums, and has the 1/size^2 in the weights that follow."""
+
+    def _sums(self, x: Tensor) -> Tensor:
+        means: Tensor = F.avg_pool2d(x, self.size)
+        return means
+
+
 class Flatten(nn.Module):
     """``[T, B, ...] -> [T, B, features]``: images channels last (H, W, C) as the integer targets lay them out, anything
     else in C order."""
