@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from leanspike.ir import (
     LIF,
+    Add,
     Array,
     Conv2d,
+    Delay,
     Dense,
     Exit,
     Integrate,
     IntType,
-    MaxPool,
     Operation,
     Program,
     Readout,
-    Reshape,
+    Scale,
     State,
-    SumPool,
     Value,
 )
 from leanspike.ir.inttype import SPIKE, Ints
+from leanspike.ir.ops import Shape
 from leanspike.ir.program import ReadoutKind
 from leanspike.ir.ranges import fitted
 from leanspike.lower.config import LowerConfig
-from leanspike.lower.draft import Flat, Pool, Stage
-from leanspike.lower.quantise import IntegerStage
+from leanspike.lower.draft import Synapse
+from leanspike.lower.expressed import expressed, parts
+from leanspike.lower.quantise import IntegerStage, IntegerSynapse
+from leanspike.lower.signals import Delayed, Fired, Flat, Signal
 from leanspike.lower.source import Source
 
 
@@ -35,11 +36,13 @@ class _Assembly:
         self.config, self.arrays = config, dict(source.arrays)
         self.operations: list[Operation] = []
         self.states: list[State] = []
+        self.made: dict[Signal, Value] = {Fired(0): source.input.result}
         self.last = source.input.result
 
-    def put(self, operation: Operation) -> None:
+    def put(self, operation: Operation) -> Value:
         self.operations.append(operation)
         self.last = operation.result
+        return self.last
 
     def array(self, name: str, values: Ints, kind: IntType | None = None) -> str:
         self.arrays[name] = Array(kind or IntType.holding(int(values.min()), int(values.max())), values)
@@ -47,13 +50,11 @@ class _Assembly:
 
     def stage(self, stage: IntegerStage) -> None:
         n = stage.of.number
-        for place, before in enumerate(stage.of.before):
-            self._before(before, f"{n}" if len(stage.of.before) < 2 else f"{n}{'abcdefgh'[place % 8]}")
-        self._synapse(stage)
+        current = self._currents(stage)
         state, multiplier = f"v{n}", self.array(f"m{n}", stage.multiplier)
         bias = self.array(f"b{n}", stage.bias) if stage.bias.any() else None
         potential = IntType(self.config.state_bits(int(stage.multiplier.max())), True)
-        current, shape, shift = self.last, self.last.shape, self.config.leak_bits
+        shape, shift = current.shape, self.config.leak_bits
         self.states.append(State(state, shape, potential, stage.codec))
         if stage.threshold is None:
             self.put(Integrate(Value(f"u{n}", shape, potential), current.name, state, multiplier, shift, bias))
@@ -65,32 +66,75 @@ class _Assembly:
         threshold, spikes = self.array(f"t{n}", stage.threshold), Value(f"s{n}", shape, SPIKE)
         reset_by = None if stage.reset_by is None else self.array(f"r{n}", stage.reset_by)
         rest = (bias, stage.of.reset, stage.of.refractory, hold, reset_by)
-        self.put(LIF(spikes, current.name, state, multiplier, shift, threshold, *rest))
+        self.made[Fired(n)] = self.put(LIF(spikes, current.name, state, multiplier, shift, threshold, *rest))
 
-    def _before(self, operation: Pool | Flat, tag: str) -> None:
-        x = self.last
-        if isinstance(operation, Flat):
-            if len(x.shape) > 1:
-                self.put(Reshape(Value(f"f{tag}", (int(np.prod(x.shape)),), x.type), x.name))
-            return
-        size, pool = operation.size, MaxPool if operation.kind == "max" else SumPool
-        shape = (x.shape[0] // size, x.shape[1] // size, x.shape[2])
-        self.put(pool(Value(f"p{tag}", shape, x.type), x.name, size))
+    def _currents(self, stage: IntegerStage) -> Value:
+        """The sum of the currents of all synapses; what they read comes first."""
+        signals = [synapse.of.source for synapse in stage.synapses]
+        missing = list(dict.fromkeys(part for signal in signals for part in parts(signal) if part not in self.made))
+        tags = _tags(stage.of.number, len(missing))
+        looped = [signal for signal in missing if isinstance(signal, Delayed)]
+        for signal, tag in zip(missing, tags, strict=True):
+            if signal not in looped:
+                self._make(signal, tag)
+        total: Value | None = None
+        for synapse, tag in zip(stage.synapses, _tags(stage.of.number, len(stage.synapses)), strict=True):
+            if synapse.of.source in looped:
+                assert total is not None
+                self._delay(synapse.of.source, stage.of.number, total.shape)
+            current = self._synapse(synapse, tag, stage.weight_bits or self.config.weight_bits)
+            if total is not None:
+                current = self.put(Add(Value(f"c{tag}", current.shape, SPIKE), total.name, current.name))
+            total = current
+        assert total is not None
+        return total
 
-    def _synapse(self, stage: IntegerStage) -> None:
-        x, name = self.last, f"i{stage.of.number}"
-        bits = stage.weight_bits or self.config.weight_bits
-        weight = self.array(f"w{stage.of.number}", stage.weight, IntType(bits, True))
-        if stage.weight.ndim == 2:
-            self.put(Dense(Value(name, (stage.weight.shape[1],), SPIKE), x.name, weight))
-            return
-        shape = _sides(x.shape, stage.of)
-        self.put(Conv2d(Value(name, shape, SPIKE), x.name, weight, stage.of.stride, stage.of.padding))
+    def _make(self, signal: Signal, tag: str) -> None:
+        operations = expressed(signal, self.made, tag)
+        for operation in operations:
+            self.put(operation)
+        if operations:
+            self.made[signal] = operations[-1].result
+        else:
+            assert isinstance(signal, Flat)
+            self.made[signal] = self.made[signal.of]
+
+    def _delay(self, signal: Signal, number: int, shape: Shape) -> None:
+        state = State(f"z{number}", shape, SPIKE)
+        self.states.append(state)
+        self.made[signal] = self.put(Delay(Value(f"d{number}", shape, SPIKE), f"s{number}", state.name))
+
+    def _synapse(self, synapse: IntegerSynapse, tag: str, bits: int) -> Value:
+        x, of = self.made[synapse.of.source], synapse.of
+        if of.one_to_one:
+            return self._scale(x, f"i{tag}", f"f{tag}.factor", synapse.weight)
+        name, weight = f"i{tag}", self.array(f"w{tag}", synapse.weight, IntType(bits, True))
+        if of.weight.ndim == 2:
+            current = self.put(Dense(Value(name, (of.weight.shape[1],), SPIKE), x.name, weight))
+        else:
+            shape = _sides(x.shape, of)
+            current = self.put(Conv2d(Value(name, shape, SPIKE), x.name, weight, of.stride, of.padding))
+        return current if synapse.factor is None else self._scale(current, f"k{tag}", f"k{tag}.factor", synapse.factor)
+
+    def _scale(self, x: Value, name: str, array: str, factor: Ints) -> Value:
+        if (factor == 1).all():
+            return x
+        uniform = factor[:1] if (factor == factor[0]).all() else factor
+        return self.put(Scale(Value(name, x.shape, SPIKE), x.name, self.array(array, uniform)))
 
 
-def _sides(shape: tuple[int, ...], stage: Stage) -> tuple[int, ...]:
-    kernel = stage.weight.shape
-    sides = ((shape[i] + 2 * stage.padding - kernel[i]) // stage.stride + 1 for i in (0, 1))
+def _tags(number: int, count: int) -> list[str]:
+    """``3`` of one, else ``3a``, ``3b``, ..."""
+    return [f"{number}"] if count == 1 else [f"{number}{_letters(i)}" for i in range(count)]
+
+
+def _letters(i: int) -> str:
+    return (_letters(i // 26 - 1) if i > 25 else "") + "abcdefghijklmnopqrstuvwxyz"[i % 26]
+
+
+def _sides(shape: Shape, synapse: Synapse) -> Shape:
+    kernel = synapse.weight.shape
+    sides = ((shape[i] + 2 * synapse.padding - kernel[i]) // synapse.stride + 1 for i in (0, 1))
     return (*sides, kernel[3])
 
 

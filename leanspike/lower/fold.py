@@ -17,7 +17,6 @@ import numpy as np
 from leanspike.core.errors import LoweringError
 from leanspike.lower.draft import Draft, Norm, Stage, Synapse
 
-
 Kind = TypeVar("Kind", bound=Synapse)
 
 

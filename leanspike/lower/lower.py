@@ -33,10 +33,11 @@ from leanspike.ir.encodings import encode
 from leanspike.ir.inttype import Ints
 from leanspike.lower.assemble import assembled
 from leanspike.lower.config import LowerConfig
-from leanspike.lower.draft import Draft, Floats, Stage, read
+from leanspike.lower.draft import Draft, Floats, Stage
 from leanspike.lower.fold import fold_norms
 from leanspike.lower.quantise import IntegerStage, quantised
 from leanspike.lower.quantised import taken
+from leanspike.lower.read import read
 from leanspike.lower.shrink import StepReport, shrunk
 from leanspike.lower.simulate import simulate
 from leanspike.lower.source import Encoded, Source, source
@@ -113,7 +114,7 @@ def lower(
     steps.append(_same_scores("read", _network_scores(network, check), read_scores, _FLOAT32))
     steps.append(_same_scores("fold norms", read_scores, expected, _FLOAT64))
     stages = quantised(folded, start.unit, config)
-    steps.append(_within_half_a_step(folded, stages, config))
+    steps.append(_within_half_a_step(stages, config))
     program = verify(assembled(name, start, encoded.timesteps, stages, draft.readout, config))
     steps.append(_same_integers(program, replace(draft, stages=_as_stages(stages, config)), check, expected))
     program, last = shrunk(program, check.raw)
@@ -163,14 +164,15 @@ def _same_scores(step: str, before: Floats, after: Floats, allowed: tuple[float,
     return StepReport(step, f"scores of {1 - far:.0%} of {len(before)} check samples within {tolerance:g}")
 
 
-def _within_half_a_step(draft: Draft, stages: tuple[IntegerStage, ...], config: LowerConfig) -> StepReport:
+def _within_half_a_step(stages: tuple[IntegerStage, ...], config: LowerConfig) -> StepReport:
     errors = []
     most = (1 << (config.weight_bits - 1)) - 1
-    for stage, integers in zip(draft.stages, stages, strict=True):
-        inside = np.abs(integers.weight) < most
-        error = np.abs(stage.weight / integers.scale - integers.weight)
+    pairs = [(stage.of.number, synapse) for stage in stages for synapse in stage.synapses]
+    for number, synapse in pairs:
+        error = np.abs(synapse.of.weight / synapse.scale - synapse.weight)
+        inside = np.broadcast_to(synapse.of.one_to_one | (np.abs(synapse.weight) < most), error.shape)
         if (error[inside] > 0.5 + 1e-6).any():
-            raise LoweringError("a weight is more than half a step off", where=f"step quantise, stage {stage.number}")
+            raise LoweringError("a weight is more than half a step off", where=f"step quantise, stage {number}")
         errors.append(f"{1 - inside.mean():.2%}")
     return StepReport("quantise", f"{config.weight_bits}-bit weights; at the end of the range: {', '.join(errors)}")
 

@@ -2,12 +2,12 @@
 
     q      = round(W / s), |q| <= 2^(bits-1) - 1          s a channel; one for all that a membrane readout compares
     unit   = s * (unit of the input)                       what 1 of a current and a potential stands for
-    unit   = s_k u_k / f_k                                 several synapses k into one neuron: f_k whole, a scale behind k
+    unit   = s_k u_k / f_k                                 of several synapses k: f_k whole, a scale behind k
     theta  = max(1, round(threshold / unit)),  b = round(bias / unit),  m = round(leak 2^k)
 
 s is the least-squares choice among clipped maxima, and large enough that the threshold fits a potential. Because
-synapses see 0/1 (or raw integers of one unit), no multiplier is left anywhere. Synapses whose inputs have one unit share
-s; where the units differ (the input beside recurrent spikes), the finer current sets the unit, and the coarser one is a
+synapses see 0/1 (or integers of one unit), no multiplier is left anywhere. Synapses whose inputs have one unit share s;
+where the units differ (the input beside recurrent spikes), the finer current sets the unit, and the coarser one is a
 whole multiple f of it. A one-to-one synapse (an identity shortcut) is such a multiple itself.
 """
 
@@ -97,9 +97,7 @@ class IntegerStage:
         threshold, amount = (None if a is None else a.astype(np.float64) for a in (self.threshold, self.reset_by))
         weight, more = self.synapses[0].whole, tuple(synapse.as_synapse() for synapse in self.more)
         bias, leak = self.bias.astype(np.float64), self.multiplier / (1 << leak_bits)
-        return replace(
-            self.of, weight=weight, bias=bias, leak=leak, threshold=threshold, reset_by=amount, more=more
-        )
+        return replace(self.of, weight=weight, bias=bias, leak=leak, threshold=threshold, reset_by=amount, more=more)
 
 
 def quantised(draft: Draft, unit: float, config: LowerConfig) -> tuple[IntegerStage, ...]:
@@ -125,7 +123,7 @@ def _quantised(stage: Stage, unit_in: float, config: LowerConfig, *, common: boo
     bias = sum((synapse.bias for synapse in stage.more), stage.bias)
     units = [unit_of(synapse.source, unit_in) for synapse in stage.synapses]
     wanted = _wanted(stage, units, config, common=common)
-    channels = max(synapse.weight.shape[-1] for synapse in stage.synapses)
+    channels = max(stage.leak.shape[-1], *(synapse.weight.shape[-1] for synapse in stage.synapses))
     finest = np.min(np.broadcast_arrays(*wanted.values()), 0)
     unit: Floats = np.broadcast_to(np.maximum(finest, _least_unit(stage, bias, limit)), (channels,))
     pairs = zip(stage.synapses, units, strict=True)

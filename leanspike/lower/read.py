@@ -1,10 +1,10 @@
 """From a network's layers to a draft: every stage with the signals that its synapses read.
 
-    list        pools and reshapes, a synapse, at most one norm, neurons: a stage; and so on
-    residual    two currents: synapses of the same neurons; a current and spikes: those are a one-to-one synapse;
-                two spikes: a sum, small integers that the next synapses read
-    recurrent   a synapse from the stage's own spikes of the step before
-    attention   three stages, and a stage with a one-to-one synapse from their product
+list        pools and reshapes, a synapse, at most one norm, neurons: a stage; and so on
+residual    two currents: synapses of the same neurons; a current and spikes: those are a one-to-one synapse;
+            two spikes: a sum, small integers that the next synapses read
+recurrent   a synapse from the stage's own spikes of the step before
+attention   three stages, and a stage with a one-to-one synapse from their product
 """
 
 from __future__ import annotations

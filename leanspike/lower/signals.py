@@ -1,7 +1,7 @@
 """Where the input of a synapse comes from: a small tree over the stages' spikes and the network's input.
 
-    unit(input) is the encoder's, unit(spikes) = 1, unit(average pool of x) = unit(x) / size^2 (a program sums),
-    unit(attention) = unit(query) unit(key) unit(value); both sides of a sum have one unit, which is its own
+unit(input) is the encoder's, unit(spikes) = 1, unit(average pool of x) = unit(x) / size^2 (a program sums),
+unit(attention) = unit(query) unit(key) unit(value); both sides of a sum have one unit, which is its own
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def unit_of(signal: Signal, unit: float) -> float:
 
 @singledispatch
 def _unit(signal: Signal, unit: float) -> float:
-    raise TypeError(type(signal))
+    raise TypeError(type(signal), unit)
 
 
 @_unit.register

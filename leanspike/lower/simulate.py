@@ -113,7 +113,7 @@ def _signal(signal: Signal, live: Live, state: State | None) -> Floats:
 
 @singledispatch
 def _made(signal: Signal, live: Live, state: State | None) -> Floats:
-    raise TypeError(type(signal))
+    raise TypeError(type(signal), live, state)
 
 
 @_made.register
