@@ -31,7 +31,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     parser.add_argument("dataset", metavar="DATASET", help="name (leanspike data list) or path of a data set")
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
-    parser.add_argument("--model", help="mlp or convnet")
+    parser.add_argument("--model", help="mlp, recurrent, convnet, vgg9, resnet19 or spikformer")
     parser.add_argument("--timesteps", type=int, metavar="T", help="number of timesteps")
     parser.add_argument("--encoder", help="direct, rate, latency or delta")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training split")

@@ -22,7 +22,7 @@ from leanspike.core.errors import ConfigError
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
 from leanspike.ir import Codec
-from leanspike.nn import LIF, Conv2d, LeakyIntegrator, Linear, Network
+from leanspike.nn import LIF, AvgPool2d, Conv2d, Junction, LeakyIntegrator, Linear, Network, RecurrentLIF
 from leanspike.train import RunConfig
 from leanspike.train.batches import Draw, Samples
 from leanspike.train.coding import coded
@@ -41,12 +41,19 @@ def quantise(network: Network, config: CompressConfig, run: RunConfig, data: Tra
     """
     if not config.quantises:
         return network
+    for place, layer in enumerate(network.layers):
+        if isinstance(layer, Junction | RecurrentLIF):
+            what = f"a {type(layer).__name__} holds synapses of its own, which are not quantised"
+            raise ConfigError(what, where=f"layer {place}", remedy="prune it, and lower it with lower.weight_bits")
     folded = fold_norms(network)
     carried = _carried(folded, run, data) if data is not None and config.membrane.bits else {}
     layers: list[nn.Module] = list(folded.layers)
     unit_in = run.encoder.gain / LEVELS if run.encoder.kind == "direct" else 1.0
+    start = 0
     for at, end in stage_places(folded):
         synapse, neurons = folded.layers[at], folded.layers[end]
+        for pool in (layer for layer in layers[start:at] if isinstance(layer, AvgPool2d)):
+            unit_in /= pool.size**2
         assert isinstance(synapse, Linear | Conv2d)
         common = end == len(layers) - 1 and isinstance(neurons, LeakyIntegrator)
         if config.weights.bits or not isinstance(synapse, QuantisedSynapse):
@@ -57,7 +64,7 @@ def quantise(network: Network, config: CompressConfig, run: RunConfig, data: Tra
         elif isinstance(neurons, LIF) and (config.membrane.bits or not isinstance(neurons, QuantisedLIF)):
             assert isinstance(synapse, QuantisedSynapse)
             layers[end] = _neurons(neurons, synapse, config.membrane, carried.get(end))
-        unit_in = 1.0
+        start, unit_in = end, 1.0
     return Network(layers, folded.readout, folded.recompute)
 
 

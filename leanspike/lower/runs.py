@@ -16,9 +16,11 @@ from leanspike.ir import raw_samples, run_fast
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.lower import Lowered, lower
 from leanspike.lower.source import Encoded
-from leanspike.nn import LIF, LeakyIntegrator, Network
+from leanspike.nn import Network
 from leanspike.train import RunConfig, evaluate
 from leanspike.train.batches import Draw
+
+_MOST_SIZES = 8
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,15 @@ def lower_network(network: Network, run: RunConfig, dataset: Dataset, config: Lo
 
 
 def name_of(network: Network, run: RunConfig, dataset: Dataset) -> str:
-    """``mnist-784-400-10-t5``: data set, sizes of the layers, timesteps; one word."""
+    """``mnist-784-400-10-t5``: data set, sizes of the layers, timesteps; of a deep one ``cifar10-vgg9-t4``."""
     inputs = 1
     for side in dataset.shape:
         inputs *= side
-    sizes = [layer.channels for layer in network.layers if isinstance(layer, LIF | LeakyIntegrator)]
+    sizes = [str(size) for size in (inputs, *(layer.channels for layer in network.neurons))]
+    if len(sizes) > _MOST_SIZES:
+        sizes = [run.model.kind]
     stem = re.sub(r"[^A-Za-z0-9_.+-]+", "-", Path(run.dataset).stem).strip(".+-") or "network"
-    return f"{stem[:40]}-{'-'.join(map(str, [inputs, *sizes]))}-t{run.timesteps}"[:100]
+    return f"{stem[:40]}-{'-'.join(sizes)}-t{run.timesteps}"[:100]
 
 
 def loss_of(lowered: Lowered, network: Network, run: RunConfig, dataset: Dataset) -> Loss:

@@ -6,9 +6,10 @@
 
 A number is a 3x3 convolution with norm and LIF (the 1024 and 256 before K: a dense layer), K the classes.
 
-A basic block is ``LIF(N(conv(LIF(N(conv(x))))) + shortcut(x))``; the shortcut is x itself, or a 1x1 convolution with norm
-where stride or channels change; norms that meet in a sum start at 1/sqrt(2) of the threshold. A block of Spikformer is
-``x + attention(x)``, then ``x + mlp(x)``, sums of spikes. ``docs/reference/models.md`` says what differs from the papers.
+A basic block is ``LIF(N(conv(LIF(N(conv(x))))) + shortcut(x))``; the shortcut is x itself, or a 1x1 convolution with
+norm where stride or channels change; norms that meet in a sum start at 1/sqrt(2) of the threshold. A block of
+Spikformer is ``x + attention(x)``, then ``x + mlp(x)``, sums of spikes. ``docs/reference/models.md`` says what differs
+from the papers.
 """
 
 from __future__ import annotations

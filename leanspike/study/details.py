@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from leanspike.core.files import write_bytes
 from leanspike.core.rng import derive
 from leanspike.data import Split
-from leanspike.nn import LIF, Conv2d, LeakyIntegrator, Linear, Network, Spikes
+from leanspike.nn import LIF, Conv2d, Linear, Network, Spikes
 from leanspike.train import RunConfig
 from leanspike.train.batches import Draw, scaled
 from leanspike.train.coding import coded
@@ -88,7 +88,7 @@ def write_details(path: Path, network: Network, test: Split, predictions: Array,
 
 
 def _neurons(network: Network) -> list[tuple[str, nn.Module]]:
-    layers = [layer for layer in network.layers if isinstance(layer, LIF | LeakyIntegrator)]
+    layers = network.neurons
     names = [f"hidden {i + 1}" for i in range(len(layers) - 1)]
     return list(zip([*names, "output"], layers, strict=True))
 
