@@ -27,12 +27,11 @@ from leanspike.ir.ops import (
     sources,
 )
 from leanspike.ir.program import Array
-from leanspike.ir.sparse import sparse
-from leanspike.targets.c.constants import literal, packing
+from leanspike.targets.c.constants import literal
 from leanspike.targets.c.layout import INPUT, Layout, base, ctype
+from leanspike.targets.c.weights import weights
 
 _INT32 = range(-(1 << 31), 1 << 31)
-SHORT = {"int8_t": "i8", "int16_t": "i16", "int32_t": "i32"}
 
 
 @dataclass(frozen=True)
@@ -105,24 +104,9 @@ def _binary(macro: str, word: str, op: Operation, layout: Layout, **facts: Any) 
     return Function(macro, {"name": name, "x": x, "y": y, "other": others[-1] if others else None, **facts}, call)
 
 
-def _weights(op: Dense | Conv2d, layout: Layout) -> dict[str, Any]:
-    array, x, y = layout.program.arrays[op.weight], layout.places[op.source], layout.places[op.result.name]
-    name, times = layout.names[op.weight], "" if x.bits else ", (int32_t)x[i]"
-    word, outputs = "row" if x.bits else "times", array.values.shape[-1]
-    if array.form == "sparse":
-        form = sparse(array.values, array.type).entry
-        adder = f"add_{word}_sparse_{form.bits}_{form.gap_bits}_{-form.lowest}_{SHORT[y.ctype]}"
-        given = f"weights_{name} + rows_{name}[ROW], weights_{name} + rows_{name}[ROW + 1u]"
-        return {"given": given, "adder": adder, "times": times, "helper": (adder, form, y.ctype, not x.bits, True)}
-    kind = packing(array.type, packed=True)
-    adder = f"add_{word}_{kind.word}_{SHORT[y.ctype]}"
-    given = f"weights_{name} + (size_t)ROW * {-(-outputs // kind.lanes)}u, {outputs}u"
-    return {"given": given, "adder": adder, "times": times, "helper": (adder, kind, y.ctype, not x.bits, False)}
-
-
 @_function.register
 def _(op: Dense, layout: Layout, text: str) -> Function:
-    return _binary("dense", "dense", op, layout, text=text, **_weights(op, layout))
+    return _binary("dense", "dense", op, layout, text=text, **weights(op, layout))
 
 
 @_function.register
@@ -131,7 +115,7 @@ def _(op: Conv2d, layout: Layout, text: str) -> Function:
     shapes = {"kernel": kernel[:2], "channels": kernel[2], "outputs": kernel[3], **_sides(op, layout)}
     scatter = f"scatter_{layout.names[op.result.name]}"
     settings = {"stride": op.stride, "padding": op.padding, "scatter": scatter, "text": text}
-    return _binary("conv2d", "conv2d", op, layout, **settings, **shapes, **_weights(op, layout))
+    return _binary("conv2d", "conv2d", op, layout, **settings, **shapes, **weights(op, layout))
 
 
 def _sides(op: Conv2d | SumPool | MaxPool, layout: Layout) -> dict[str, int]:
