@@ -54,7 +54,7 @@ def test_a_recurrent_layer_has_all_to_all_feedback() -> None:
 def test_norms_that_meet_start_at_less_than_the_threshold() -> None:
     network = models.build(ModelConfig(kind="resnet19", width=1 / 16), NeuronConfig(threshold=0.5), CIFAR, 10, 4)
     block = next(layer for layer in network.layers if isinstance(layer, Residual) and len(layer.shortcut))
-    starts = [float(layer.norm.weight[0]) for layer in block.modules() if isinstance(layer, BatchNorm)]
+    starts = [float(layer.norm.weight.detach()[0]) for layer in block.modules() if isinstance(layer, BatchNorm)]
     assert starts == pytest.approx([0.5, 0.5 / 2**0.5, 0.5 / 2**0.5])
 
 

@@ -84,7 +84,7 @@ def test_options_lie_over_the_file_and_settings_over_both(leanspike: Command, tm
         (("digits", "--set", "train.epoch=3"), ("train.epoch: unknown configuration key", "did you mean train.epochs")),
         (("digits", "--set", "train.epochs=many"), ("train.epochs: expected int, found 'many'",)),
         (("digits", "--set", "train.epochs"), ("expected KEY=VALUE",)),
-        (("digits", "--model", "transformer"), ("model.kind", "mlp, convnet")),
+        (("digits", "--model", "transformer"), ("model.kind", "mlp, recurrent, convnet")),
         (("digits", "--encoder", "morse"), ("encoder.kind", "rate")),
         (("digits", "--config", "missing.toml"), ("missing.toml", "cannot be read")),
         (("digits", "--set", "train.target_rates=[0.1,0.2,0.3]", "--set", "train.rate_penalty=1"), ("target_rates",)),
