@@ -6,7 +6,8 @@ r"""Synapses of integers: the currents of a program, exactly, with the unit that
 
 Floats hold I_int: float32 where no partial sum can reach 2^24 (|q| summed over the inputs, times the largest input),
 else float64. s never falls below what lets the thresholds fit a potential. Dropout's gain in training is rounded into
-the current; evaluation has none.
+the current; evaluation has none. On CUDA, whose convolutions may shorten or transform what they multiply, evaluation
+takes float64 and what comes out is rounded back to integers.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from leanspike.nn import Conv2d, Linear
 from leanspike.nn.constant import Constant
 from leanspike.nn.convolution import conv_spikes
 from leanspike.nn.gather import dense_product, linear_spikes
+from leanspike.nn.kernels import cpu
 from leanspike.nn.operation import Operation
 from leanspike.nn.spikes import Spikes
 from leanspike.nn.synapses import Signal, Synapses
@@ -116,6 +118,7 @@ class _Quantised(Synapses):
     def forward(self, x: Signal) -> IntegerCurrent:
         """Currents ``[T, B, out, ...]`` of analogue input or of spikes."""
         q, unit = self.integers()
+        x = _packed(x) if isinstance(x, Spikes) else x
         if isinstance(x, Constant):
             return IntegerCurrent(Constant(self._exact(self.raw(x.values), q), x.steps), unit, self.bias)
         if isinstance(x, Spikes) and x.bits is not None and self.unit_in == 1.0 and self._fits(q, 1.0):
@@ -134,16 +137,24 @@ class _Quantised(Synapses):
 
     def _exact(self, x: Tensor, q: Tensor) -> Tensor:
         """``x q`` of integers without rounding."""
-        if self._fits(q, float(x.detach().abs().max())):
-            return self._analogue(x, q)
-        wide: Tensor = _Wide.on(x, q, self._analogue)
-        return wide
+        if self._fits(q, float(x.detach().abs().max())) and (self.training or not x.is_cuda):
+            current = self._analogue(x, q)
+        else:
+            current = _Wide.on(x, q, self._analogue)
+        return rounded(current) if x.is_cuda else current
 
     def _analogue(self, x: Tensor, q: Tensor) -> Tensor:
         raise NotImplementedError
 
     def _of_spikes(self, x: Spikes, q: Tensor) -> Tensor:
         raise NotImplementedError
+
+
+def _packed(x: Spikes) -> Spikes:
+    """Spikes that a pool left dense, packed again for the kernels that gather, where these serve."""
+    if x.values is None or x.gain != 1.0 or not cpu.serves(x.values):
+        return x
+    return Spikes.packed(cpu.pack(x.values.detach()), x.shape, x.values)
 
 
 class QuantisedLinear(_Quantised, Linear):  # type: ignore[misc]
