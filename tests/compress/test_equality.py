@@ -25,7 +25,7 @@ from leanspike.core.errors import LoweringError
 from leanspike.data import TrainingData
 from leanspike.encode import EncoderConfig
 from leanspike.ir import intmath
-from leanspike.lower import Encoded, LowerConfig, Lowered, lower
+from leanspike.lower import Encoded, LowerConfig, Lowered, lower, shrink
 from leanspike.models import ModelConfig
 from leanspike.nn import LIF, BatchNorm, Conv2d, Flatten, Linear, Network, NeuronConfig, SumPool2d
 from leanspike.train import RunConfig, TrainConfig
@@ -34,6 +34,13 @@ STEPS = 5
 SHAPES = {"mlp": (1, 7, 7), "convnet": (2, 8, 8)}
 NEURON = NeuronConfig(beta=0.9, threshold=0.4, learn_beta=True, learn_threshold=True, per_channel=True)
 WEIGHTS, MEMBRANES = (8, 4, 2, "ternary"), (0, 8, 4, 2, "ternary")
+
+
+@pytest.fixture(autouse=True)
+def _every_neuron_stays(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that neurons can be compared one by one; what compaction takes away is held to its scores."""
+    if request.function is not test_a_compacted_program_has_the_networks_scores:
+        monkeypatch.setattr(shrink, "compacted", lambda program: program)
 
 
 def training_data(shape: tuple[int, ...]) -> TrainingData:
@@ -170,3 +177,12 @@ def test_a_network_that_is_not_its_program_is_refused(monkeypatch: pytest.Monkey
     )
     with pytest.raises(LoweringError, match="not the quantised network's"):
         lowered(quantised, "mlp", "direct")
+
+
+def test_a_compacted_program_has_the_networks_scores() -> None:
+    quantised = lean(network("mlp", norm="batch").eval(), WeightBits(4, "sawb"), MembraneBits(4), "mlp", "direct")
+    program = lowered(quantised, "mlp", "direct").program
+    assert sum(program.values[op.result.name].shape[0] for op in program.spiking) < 40 + 24
+    raw = np.random.default_rng(5).integers(0, 256, (24, *program.input.raw.shape))
+    x = torch.from_numpy(raw / 255).float().permute(0, 3, 1, 2).expand(STEPS, -1, -1, -1, -1)
+    assert np.array_equal(integer_scores(quantised, x), ir.run(program, raw).scores)
