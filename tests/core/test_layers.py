@@ -10,7 +10,7 @@ import leanspike
 PACKAGE = Path(leanspike.__file__).parent
 ALL = {
     "core", "data", "encode", "nn", "physics", "models", "train", "compress", "ir", "lower", "targets",
-    "measure", "engine", "report", "study", "tune", "bench", "cli",
+    "measure", "engine", "report", "study", "tune", "lean", "bench", "cli",
 }  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "report": {"core", "measure"},
     "study": ALL,
     "tune": ALL,
+    "lean": ALL,
     "bench": ALL,
     "cli": ALL,
 }

@@ -1,0 +1,125 @@
+"""The search: down every useful ladder while accuracy allows, in rounds that allow more.
+
+A place is a network and its settings. In round r a move is kept if validation accuracy stays at or above
+
+    floor(r) = max(target + margin,  start - allowance(r)),       allowance: 0.3, 0.7, 1.5, 3, 6, 100 points
+
+so that moves which cost nothing come before those that cost. Each round goes through the knobs that serve a limit
+which is still missed (all of them where only an accuracy is asked for) and down each knob's ladder until a move is not
+kept. Where limits are missed at the end, one more round may fall a point below the target: a credit on what comes last,
+a longer fine-tuning of the place, which is kept if it is better. A move that was tried from the same place is not
+tried again.
+
+Everything here is a function of the figures that ``attempt`` gives, so a road that was cut off is walked again from the
+start, over the steps whose figures are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from leanspike.lean.budget import Budget
+from leanspike.lean.moves import Settings, lower_rung, told, useful
+
+CREDIT = 0.01
+ALLOWANCES = (0.003, 0.007, 0.015, 0.03, 0.06, 1.0)
+EVERYTHING = ("bytes", "operations", "spikes", "energy")
+
+
+@dataclass(frozen=True)
+class Step:
+    """A place of the road: what was done, from where, its figures on validation data, and whether it was kept.
+
+    Attributes:
+        number: of the step, its folder's number; 0 is the start.
+        parent: number of the step it was made from; None for the start.
+        figures: ``accuracy``, ``bytes``, ``operations``, ``spikes``, ``energy``, of the program.
+    """
+
+    number: int
+    parent: int | None
+    done: str
+    settings: Settings
+    figures: Mapping[str, float]
+    kept: bool = True
+    floor: float | None = None
+
+
+Attempt = Callable[[int, Step, Settings], Mapping[str, float]]
+"""(number of the new step, the place to start from, the settings asked for) -> figures on validation data."""
+
+
+class Road:
+    """The steps so far, and where the road stands.
+
+    Args:
+        watch: is shown the road after every step.
+    """
+
+    def __init__(self, start: Step, budget: Budget, attempt: Attempt, watch: Callable[[Road], Any]) -> None:
+        self.budget, self.attempt, self.watch = budget, attempt, watch
+        self.steps, self.place = [start], start
+        self.tried: dict[tuple[int, Settings], int] = {}
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Limits that the place misses; with no limits at all, everything may always be less."""
+        limits = self.budget.limits
+        if not limits:
+            return EVERYTHING
+        return tuple(name for name, limit in limits.items() if self.place.figures[name] > limit)
+
+    def go(self, settings: Settings, floor: float | None) -> bool:
+        """Make a move, or recall it; True if it was kept. A ``floor`` of None asks for more accuracy than here."""
+        known = self.tried.get((self.place.number, settings))
+        if known is None:
+            known = len(self.steps)
+            figures = self.attempt(known, self.place, settings)
+            done = told(self.place.settings, settings)
+            self.steps.append(Step(known, self.place.number, done, settings, figures, False))
+            self.tried[self.place.number, settings] = known
+        step = self.steps[known]
+        better = step.figures["accuracy"] > self.place.figures["accuracy"] and self.no_worse(step)
+        kept = better if floor is None else step.figures["accuracy"] >= floor
+        step = self.steps[known] = replace(step, kept=kept, floor=floor)
+        if kept:
+            self.place = step
+        self.watch(self)
+        return kept
+
+    def no_worse(self, step: Step) -> bool:
+        """Whether a step keeps the limits that the place keeps."""
+        return self.budget.within(step.figures) or not self.budget.within(self.place.figures)
+
+
+def walk(road: Road, *, margin: float, rounds: tuple[float, ...] = ALLOWANCES) -> Step:
+    """Walk the road to its end; returns the place it ends at, or of all steps the nearest where the budget is missed.
+
+    Args:
+        margin: accuracy above the target that validation must show, as a share.
+    """
+    budget, start = road.budget, road.place.figures["accuracy"]
+    least = 0.0 if budget.accuracy is None else budget.accuracy + margin
+    for allowance in rounds:
+        if not road.missed:
+            break
+        floor = max(least, start - allowance)
+        _round(road, floor)
+        if floor == least:
+            break
+    if budget.limits and road.missed and least:
+        _round(road, least - CREDIT)
+    road.go(road.place.settings, None)
+    if budget.met(road.place.figures):
+        return road.place
+    return min(road.steps, key=lambda step: (budget.shortfall(step.figures), step.number))
+
+
+def _round(road: Road, floor: float) -> None:
+    for knob in useful(road.missed):
+        while knob in useful(road.missed):
+            settings = lower_rung(road.place.settings, knob)
+            if settings is None or not road.go(settings, floor):
+                break
