@@ -23,7 +23,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command to the parser."""
     parser = commands.add_parser(
         "compress",
-        help="make a trained run lean: few bits, few synapses",
+        help="make a trained run lean: few bits, few synapses, few spikes, few steps",
         description="Quantise and prune the network of a finished run, fine-tune it, lower it to an integer program "
         "(RUN2/program.lsp) and test that program once. The fine-tuning is the run's own training but for what is set.",
         epilog=EXAMPLE,
@@ -34,7 +34,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--epochs", type=int, metavar="N", help="of the fine-tuning")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML")
     help_set = (
-        "one setting: weights.bits=8|4|2|ternary, weights.method=lsq|sawb, membrane.bits=..., train.learning_rate=..."
+        "one setting: weights.bits=8|4|2|ternary, membrane.bits=..., prune.sparsity=0.9, activation.pressure=0.25, "
+        "threshold.learn=true, timesteps=2, train.learning_rate=..."
     )
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="A.B=C", help=help_set)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
