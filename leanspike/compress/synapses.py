@@ -1,6 +1,7 @@
 r"""Synapses of integers: the currents of a program, exactly, with the unit that they stand for.
 
-    x_int = floor(x / unit_in + 1/2)          raw integers of direct coding, unit_in = gain / levels; of spikes, 1
+    x_int = floor(x / unit_in + 1/2)          raw integers of direct coding, unit_in = gain / levels; of spikes, 1;
+                                              an average pool divides it by the size of its windows
     I_int = x_int q                           q from :mod:`leanspike.compress.weights`, no bias: the neurons add it
     unit  = s unit_in                         what 1 of I_int, and of a potential behind it, stands for
 
@@ -25,6 +26,7 @@ from leanspike.compress.weights import (
     WeightBits,
     gradient_scaled,
     least_squares_scale,
+    nearest,
     quantised,
     rounded,
     sawb_scale,
@@ -112,8 +114,8 @@ class _Quantised(Synapses):
         return quantised(self.weight, scale, self.levels), scale * self.unit_in
 
     def raw(self, x: Tensor) -> Tensor:
-        """The integers that analogue input stands for; no gradient goes to it."""
-        return (x.detach() / self.unit_in + 0.5).floor() if self.unit_in != 1.0 else x
+        """The integers that analogue input stands for."""
+        return nearest(x / self.unit_in) if self.unit_in != 1.0 else x
 
     def forward(self, x: Signal) -> IntegerCurrent:
         """Currents ``[T, B, out, ...]`` of analogue input or of spikes."""

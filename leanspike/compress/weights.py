@@ -121,6 +121,22 @@ def rounded(x: Tensor) -> Tensor:
     return whole
 
 
+def nearest(x: Tensor) -> Tensor:
+    """The nearest integer, halves up as raw samples are rounded, as a float; the gradient passes straight through."""
+    whole: Tensor = _Nearest.on(x)
+    return whole
+
+
+class _Nearest(Operation):
+    @staticmethod
+    def forward(_ctx, x):  # type: ignore[no-untyped-def]
+        return (x + 0.5).floor_()
+
+    @staticmethod
+    def backward(_ctx, grad):  # type: ignore[no-untyped-def]
+        return grad
+
+
 class _Quantise(Operation):
     @staticmethod
     def forward(ctx, weight, scale, lowest, highest):  # type: ignore[no-untyped-def]

@@ -27,7 +27,7 @@ from leanspike.encode import EncoderConfig
 from leanspike.ir import intmath
 from leanspike.lower import Encoded, LowerConfig, Lowered, lower, shrink
 from leanspike.models import ModelConfig
-from leanspike.nn import LIF, BatchNorm, Conv2d, Flatten, Linear, Network, NeuronConfig, SumPool2d
+from leanspike.nn import LIF, AvgPool2d, BatchNorm, Conv2d, Flatten, Linear, Network, NeuronConfig, SumPool2d
 from leanspike.train import RunConfig, TrainConfig
 
 STEPS = 5
@@ -186,3 +186,16 @@ def test_a_compacted_program_has_the_networks_scores() -> None:
     raw = np.random.default_rng(5).integers(0, 256, (24, *program.input.raw.shape))
     x = torch.from_numpy(raw / 255).float().permute(0, 3, 1, 2).expand(STEPS, -1, -1, -1, -1)
     assert np.array_equal(integer_scores(quantised, x), ir.run(program, raw).scores)
+
+
+def test_average_pools_are_sums_in_the_program_and_pass_gradients() -> None:
+    torch.manual_seed(0)
+    layers = [Conv2d(2, 6), LIF(NEURON, 6), AvgPool2d(2), Flatten(), Linear(96, 5), LIF(NEURON, 5)]
+    layers[0].weight.data.mul_(3)
+    quantised = lean(Network(layers), WeightBits(4), MembraneBits(2), "convnet", "direct")
+    assert check_equal(quantised, lowered(quantised, "convnet", "direct").program) > 0.02
+    x = torch.randint(0, 256, (1, 8, *SHAPES["convnet"])).float().div(255).expand(STEPS, -1, -1, -1, -1)
+    output = quantised.train()(x)
+    assert output.spikes is not None
+    output.spikes.sum().backward()
+    assert float(quantised.layers[0].weight.grad.abs().max()) > 0
