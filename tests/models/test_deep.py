@@ -28,12 +28,12 @@ def parameters(network: Network) -> int:
 
 
 def test_resnet19_has_the_published_size() -> None:
-    """12.63 M: table 2 of arXiv:2209.15425 for arXiv:2011.05280; a stem of 64 channels, dense layers with biases."""
+    """12.63 M: table 3 of arXiv:2209.15425 for arXiv:2011.05280; a stem of 64 channels, dense layers with biases."""
     assert parameters(built("resnet19")) == 12_630_858
 
 
 def test_spikformer_4_256_has_the_published_size() -> None:
-    """4.15 M: table 2 of arXiv:2209.15425; its layer norms, which no forward pass uses, are not there."""
+    """4.15 M: table 3 of arXiv:2209.15425; its layer norms, which no forward pass uses, are not there."""
     assert parameters(built("spikformer")) == 4_155_178
 
 
