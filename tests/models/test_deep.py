@@ -86,3 +86,14 @@ def test_a_small_one_learns_the_digits(kind: str) -> None:
     run = with_settings(train.RunConfig(), [*settings, "train.batch_size=64", *SMALL[kind]])
     result = train.fit(run, load("digits").training_only())
     assert (result.history[-1].validation_accuracy or 0) > 0.85
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "resnet19", "spikformer"])
+def test_quantising_a_network_with_synapses_inside_of_layers_is_refused(kind: str) -> None:
+    from leanspike.compress import CompressConfig
+    from leanspike.compress.quantise import quantise
+
+    network = built(kind, (1, 8, 8), width=1 / 16, depth=1, heads=4)
+    config = with_settings(CompressConfig(), ["weights.bits=4"])
+    with pytest.raises(ConfigError, match="holds synapses of its own"):
+        quantise(network, config, train.RunConfig(), None)
