@@ -1,0 +1,169 @@
+"""The tables of results/lean: each row is a road of trainings and compressions, measured on the program it ends in.
+
+    python recipes/lean_tables.py ablation --out runs/lean
+    python recipes/lean_tables.py quantisation-mnist --out runs/lean --seeds 3 --workers 2
+
+Every step of a road is a ``leanspike`` command and a folder named by the road so far: roads share what they have in
+common, and a run that was cut off goes on where it was. A table is written to OUT/TABLE.json and printed; figures are
+means over seeds with 95 % intervals (Student's t). The tables are defined at the end of this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from leanspike.core.files import make_folder, write_json
+from leanspike.measure.quality import mean_interval
+
+Words = tuple[str, ...]
+FIGURES = ("accuracy", "parameters", "synapses", "operations", "bytes", "state_bytes", "spikes", "latency_us")
+
+
+@dataclass(frozen=True)
+class Road:
+    """A data set, options of ``leanspike train``, and options of each ``leanspike compress`` behind it."""
+
+    dataset: str
+    train: Words = ()
+    passes: tuple[Words, ...] = ()
+
+    def then(self, *options: str) -> Road:
+        """One compression more."""
+        return replace(self, passes=(*self.passes, options))
+
+
+def folder(road: Road, seed: int, out: Path) -> Path:
+    """Where the last step of a road lies."""
+    told = json.dumps([road.dataset, road.train, road.passes, seed])
+    return out / f"{road.dataset}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+
+
+def walk(roads: Iterable[Road], seeds: int, out: Path, workers: int) -> None:
+    """Every step that is not yet done, the first steps of all roads before the second: what is shared is done once."""
+    longest = max(len(road.passes) for road in roads)
+    with ThreadPoolExecutor(workers) as pool:
+        for length in range(longest + 1):
+            starts = [replace(road, passes=road.passes[:length]) for road in roads if len(road.passes) >= length]
+            steps = [(road, seed) for seed in range(seeds) for road in dict.fromkeys(starts)]
+            list(pool.map(lambda step: _step(*step, out), steps))
+
+
+def _step(road: Road, seed: int, out: Path) -> None:
+    place = folder(road, seed, out)
+    if (place / "result.json").exists():
+        return
+    if road.passes:
+        before = folder(replace(road, passes=road.passes[:-1]), seed, out)
+        _leanspike("compress", str(before), "--out", str(place), *road.passes[-1])
+    else:
+        _leanspike("train", road.dataset, "--seed", str(seed), "--out", str(place), *road.train)
+
+
+def figures(place: Path) -> dict[str, Any]:
+    """What the program of a finished run does with the test set."""
+    page, program = place / "figures.json", place / "net.lsp"
+    if page.exists():
+        found: dict[str, Any] = json.loads(page.read_text(encoding="utf-8"))
+        return found
+    _leanspike("lower", str(place), "-o", str(program))
+    told = json.loads(_leanspike("measure", str(program), "--json"))
+    memory = told["footprint"]
+    found = {
+        "accuracy": told["accuracy"],
+        "parameters": memory["parameters"],
+        "synapses": memory["synapses"],
+        "operations": told["macs"] + told["acs"],
+        "bytes": memory["array_bytes"] + memory["state_bytes"],
+        "state_bytes": memory["state_bytes"],
+        "spikes": told["spikes_per_sample"],
+        "latency_us": told["latency_us"]["p50"],
+        "program": told["sha256"],
+    }
+    write_json(page, found)
+    return found
+
+
+def _leanspike(*words: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "leanspike", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command[2:])}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def table(rows: Mapping[str, Road], out: Path, seeds: int, workers: int) -> list[dict[str, Any]]:
+    """Walk every road from every seed, then measure one after the other: latencies are taken on a quiet machine."""
+    walk(list(rows.values()), seeds, out, workers)
+    return [_row(label, road, [figures(folder(road, s, out)) for s in range(seeds)]) for label, road in rows.items()]
+
+
+def _row(label: str, road: Road, found: list[dict[str, Any]]) -> dict[str, Any]:
+    means = {name: asdict(mean_interval([one[name] for one in found])) for name in FIGURES}
+    return {"row": label, "road": [road.dataset, road.train, *road.passes], "means": means, "seeds": found}
+
+
+def text(rows: Iterable[Mapping[str, Any]]) -> str:
+    """The table as Markdown."""
+    head = "| | accuracy | synapses left | operations | bytes | of them states | spikes | latency |"
+    lines = [head, "|---|---|---|---|---|---|---|---|"]
+    for row in rows:
+        mean = {name: row["means"][name]["mean"] for name in FIGURES}
+        high = row["means"]["accuracy"]["hi"]
+        accuracy = f"{mean['accuracy']:.2%}" + (f" ± {100 * (high - mean['accuracy']):.2f}" if high is not None else "")
+        counts = (f"{mean[name]:,.0f}" for name in ("synapses", "operations", "bytes", "state_bytes", "spikes"))
+        lines.append(f"| {row['row']} | {accuracy} | {' | '.join(counts)} | {mean['latency_us']:.1f} µs |")
+    return "\n".join(lines)
+
+
+MNIST, FASHION = Road("mnist", ("--timesteps", "5")), Road("fashion-mnist", ("--timesteps", "5"))
+
+
+def ablation() -> dict[str, Road]:
+    """784-400-10 on MNIST, T = 5: one method at a time, then all."""
+    return {"baseline": MNIST}
+
+
+def quantisation(base: Road) -> dict[str, Road]:
+    """Weights x membranes: a program has no floats, so 16 bits stand for 32 in weights, and 0 keeps whole potentials."""
+    weights, membranes = ("16", "8", "4", "2", "ternary"), ("0", "8", "4", "2", "ternary")
+    return {
+        f"weights {w}, membranes {m}": base.then("--epochs", "2", "--set", f"weights.bits={w}", "--set", f"membrane.bits={m}")
+        for w in weights
+        for m in membranes
+    }
+
+
+TABLES = {
+    "ablation": ablation,
+    "quantisation-mnist": lambda: quantisation(MNIST),
+    "quantisation-fashion": lambda: quantisation(FASHION),
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Make one table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--out", type=Path, default=Path("runs/lean"), metavar="DIR")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="roads at the same time, a thread each")
+    args = parser.parse_args(words)
+    rows = table(TABLES[args.table](), make_folder(args.out), args.seeds, args.workers)
+    write_json(args.out / f"{args.table}.json", {"table": args.table, "seeds": args.seeds, "rows": rows})
+    print(text(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
