@@ -126,28 +126,68 @@ def text(rows: Iterable[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-MNIST, FASHION = Road("mnist", ("--timesteps", "5")), Road("fashion-mnist", ("--timesteps", "5"))
+def _sets(*settings: str) -> Words:
+    return tuple(word for one in settings for word in ("--set", one))
+
+
+STEPS = ("--timesteps", "5")
+MNIST, FASHION = Road("mnist", STEPS), Road("fashion-mnist", STEPS)
+PRUNED = ("--epochs", "5", *_sets("train.learning_rate=1e-3", "prune.sparsity=0.9", "prune.output_sparsity=0.5"))
+FEW_BITS = ("--epochs", "3", *_sets("weights.bits=4", "membrane.bits=4"))
+TUNED = ("train.learning_rate=3e-3", "neuron.beta=0.8")
+REGULARISED = ("model.norm=batch", "model.dropout=0.1", "train.rate_penalty=0.1")
 
 
 def ablation() -> dict[str, Road]:
-    """784-400-10 on MNIST, T = 5: one method at a time, then all."""
-    return {"baseline": MNIST}
+    """784-400-10, T = 5: one method at a time on the base line, then all; 8-bit weights but for the last row."""
+    everything = Road("mnist", (*STEPS, *_sets(*TUNED, *REGULARISED))).then(*PRUNED)
+    return {
+        "baseline": MNIST,
+        "+ dynamic pruning, 90 %": MNIST.then(*PRUNED),
+        "+ tuning": Road("mnist", (*STEPS, *_sets(*TUNED))),
+        "+ dropout 0.2": Road("mnist", (*STEPS, *_sets("model.dropout=0.2"))),
+        "+ batch norm": Road("mnist", (*STEPS, *_sets("model.norm=batch"))),
+        "+ firing-rate penalty 0.1": Road("mnist", (*STEPS, *_sets("train.rate_penalty=0.1"))),
+        "all combined": everything,
+        "all combined, then 4-bit weights and potentials": everything.then(*FEW_BITS),
+    }
 
 
 def quantisation(base: Road) -> dict[str, Road]:
-    """Weights x membranes: a program has no floats, so 16 bits stand for 32 in weights, and 0 keeps whole potentials."""
+    """Weights x membranes. A program has no floats: 16-bit weights stand for 32, and 0 keeps the potentials whole."""
     weights, membranes = ("16", "8", "4", "2", "ternary"), ("0", "8", "4", "2", "ternary")
     return {
-        f"weights {w}, membranes {m}": base.then("--epochs", "2", "--set", f"weights.bits={w}", "--set", f"membrane.bits={m}")
+        f"weights {w}, membranes {m}": base.then("--epochs", "2", *_sets(f"weights.bits={w}", f"membrane.bits={m}"))
         for w in weights
         for m in membranes
     }
+
+
+def threshold() -> dict[str, Road]:
+    """The same fine-tuning with thresholds that are fixed, and that learn."""
+    budget = ("--epochs", "4", *_sets("train.learning_rate=1e-3"))
+    learnt = (*budget, *_sets("threshold.learn=true"))
+    return {
+        "fixed thresholds": MNIST.then(*budget),
+        "learnt, one a layer": MNIST.then(*learnt),
+        "learnt, one a channel": MNIST.then(*learnt, *_sets("threshold.per_channel=true")),
+        "learnt, one a layer, coupled loss": MNIST.then(*learnt, *_sets("threshold.coupling=0.05")),
+    }
+
+
+def activation() -> dict[str, Road]:
+    """Fashion-MNIST on the small convnet: executed operations with and without sparse activation."""
+    base = Road("fashion-mnist", ("--model", "convnet", "--timesteps", "4", "--epochs", "8"))
+    sparse = ("--epochs", "4", *_sets("train.learning_rate=2e-3", "activation.pressure=1.0"))
+    return {"baseline": base, "sparse activation": base.then(*sparse)}
 
 
 TABLES = {
     "ablation": ablation,
     "quantisation-mnist": lambda: quantisation(MNIST),
     "quantisation-fashion": lambda: quantisation(FASHION),
+    "threshold": threshold,
+    "activation": activation,
 }
 
 
