@@ -86,7 +86,7 @@ def told(page: Mapping[str, Any], out: Path) -> str:
     rows = [("#", "from", "what was done", "validation", "bytes", "operations", "")]
     for step in page["steps"]:
         figures, parent = step["figures"], "" if step["parent"] is None else str(step["parent"])
-        mark = "the end" if step["number"] == page["end"] else "kept" if step["kept"] else "not kept"
+        mark = "the end" if step["number"] == page["end"] else step["verdict"]
         cells = f"{figures['accuracy']:.2%}", f"{figures['bytes']:,.0f}", f"{figures['operations']:,.0f}"
         rows.append((str(step["number"]), parent, step["done"], *cells, mark))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

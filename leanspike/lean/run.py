@@ -208,7 +208,7 @@ def line(step: Step) -> str:
     figures = step.figures
     return (
         f"{step.number:>3}  {step.done:<34}  {figures['accuracy']:>7.2%}  {figures['bytes']:>9,.0f} bytes  "
-        f"{figures['operations']:>9,.0f} operations  {'kept' if step.kept else 'not kept'}"
+        f"{figures['operations']:>9,.0f} operations  {step.verdict}"
     )
 
 

@@ -5,10 +5,11 @@ A place is a network and its settings. In round r a move is kept if validation a
     floor(r) = max(target + margin,  start - allowance(r)),       allowance: 0.3, 0.7, 1.5, 3, 6, 100 points
 
 so that moves which cost nothing come before those that cost. Each round goes through the knobs that serve a limit
-which is still missed (all of them where only an accuracy is asked for) and down each knob's ladder until a move is not
-kept. Where limits are missed at the end, one more round may fall a point below the target: a credit on what comes last,
-a longer fine-tuning of the place, which is kept if it is better. A move that was tried from the same place is not
-tried again.
+which is still missed (all of them where only an accuracy is asked for) and down each knob's ladder until accuracy
+falls below the floor. Accuracy is scarce: at first a move must take a quarter off a limit that is missed, and a rung
+that does not is passed over; only if the limits are missed then, the rounds are repeated with moves that save less.
+If they still are, one more round may fall a point below the target: a credit on what comes last, a longer fine-tuning
+of the place, which is kept if it is better. A move that was tried from the same place is not tried again.
 
 Everything here is a function of the figures that ``attempt`` gives, so a road that was cut off is walked again from the
 start, over the steps whose figures are stored.
@@ -18,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from leanspike.lean.budget import Budget
 from leanspike.lean.moves import Settings, lower_rung, told, useful
 
 CREDIT = 0.01
+WORTH = 0.25
 ALLOWANCES = (0.003, 0.007, 0.015, 0.03, 0.06, 1.0)
 EVERYTHING = ("bytes", "operations", "spikes", "energy")
 
@@ -33,6 +35,7 @@ class Step:
     """A place of the road: what was done, from where, its figures on validation data, and whether it was kept.
 
     Attributes:
+        verdict: ``kept``, ``too inaccurate`` (below ``floor``) or ``saves too little``.
         number: of the step, its folder's number; 0 is the start.
         parent: number of the step it was made from; None for the start.
         figures: ``accuracy``, ``bytes``, ``operations``, ``spikes``, ``energy``, of the program.
@@ -44,9 +47,11 @@ class Step:
     settings: Settings
     figures: Mapping[str, float]
     kept: bool = True
+    verdict: str = "kept"
     floor: float | None = None
 
 
+Verdict = Literal["kept", "too inaccurate", "saves too little"]
 Attempt = Callable[[int, Step, Settings], Mapping[str, float]]
 """(number of the new step, the place to start from, the settings asked for) -> figures on validation data."""
 
@@ -71,8 +76,29 @@ class Road:
             return EVERYTHING
         return tuple(name for name, limit in limits.items() if self.place.figures[name] > limit)
 
-    def go(self, settings: Settings, floor: float | None) -> bool:
-        """Make a move, or recall it; True if it was kept. A ``floor`` of None asks for more accuracy than here."""
+    def go(self, settings: Settings, floor: float, worth: float = 0.0) -> Verdict:
+        """Make a move, or recall it, and keep it if it is accurate and saves enough."""
+        step = self._step(settings)
+        if step.figures["accuracy"] < floor:
+            verdict: Verdict = "too inaccurate"
+        else:
+            verdict = "kept" if worth == 0 or self.saved(step) >= worth else "saves too little"
+        self._judge(step, verdict, floor)
+        return verdict
+
+    def finish(self) -> None:
+        """Fine-tune the place, and keep that if it is more accurate and no limit is broken by it."""
+        step = self._step(self.place.settings)
+        worse = self.budget.within(self.place.figures) and not self.budget.within(step.figures)
+        better = step.figures["accuracy"] > self.place.figures["accuracy"] and not worse
+        self._judge(step, "kept" if better else "too inaccurate", self.place.figures["accuracy"])
+
+    def saved(self, step: Step) -> float:
+        """The largest share that a step takes off what is missed."""
+        before = self.place.figures
+        return max((1 - step.figures[name] / before[name] for name in self.missed if before[name]), default=0.0)
+
+    def _step(self, settings: Settings) -> Step:
         known = self.tried.get((self.place.number, settings))
         if known is None:
             known = len(self.steps)
@@ -80,18 +106,14 @@ class Road:
             done = told(self.place.settings, settings)
             self.steps.append(Step(known, self.place.number, done, settings, figures, False))
             self.tried[self.place.number, settings] = known
-        step = self.steps[known]
-        better = step.figures["accuracy"] > self.place.figures["accuracy"] and self.no_worse(step)
-        kept = better if floor is None else step.figures["accuracy"] >= floor
-        step = self.steps[known] = replace(step, kept=kept, floor=floor)
+        return self.steps[known]
+
+    def _judge(self, step: Step, verdict: Verdict, floor: float) -> None:
+        kept = verdict == "kept"
+        step = self.steps[step.number] = replace(step, kept=kept, verdict=verdict, floor=floor)
         if kept:
             self.place = step
         self.watch(self)
-        return kept
-
-    def no_worse(self, step: Step) -> bool:
-        """Whether a step keeps the limits that the place keeps."""
-        return self.budget.within(step.figures) or not self.budget.within(self.place.figures)
 
 
 def walk(road: Road, *, margin: float, rounds: tuple[float, ...] = ALLOWANCES) -> Step:
@@ -102,24 +124,24 @@ def walk(road: Road, *, margin: float, rounds: tuple[float, ...] = ALLOWANCES) -
     """
     budget, start = road.budget, road.place.figures["accuracy"]
     least = 0.0 if budget.accuracy is None else budget.accuracy + margin
-    for allowance in rounds:
-        if not road.missed:
-            break
-        floor = max(least, start - allowance)
-        _round(road, floor)
-        if floor == least:
-            break
+    for worth in (WORTH, 0.0) if budget.limits else (0.0,):
+        for allowance in rounds:
+            floor = max(least, start - allowance)
+            _round(road, floor, worth)
+            if floor == least:
+                break
     if budget.limits and road.missed and least:
-        _round(road, least - CREDIT)
-    road.go(road.place.settings, None)
+        _round(road, least - CREDIT, 0.0)
+    road.finish()
     if budget.met(road.place.figures):
         return road.place
     return min(road.steps, key=lambda step: (budget.shortfall(step.figures), step.number))
 
 
-def _round(road: Road, floor: float) -> None:
+def _round(road: Road, floor: float, worth: float) -> None:
     for knob in useful(road.missed):
-        while knob in useful(road.missed):
-            settings = lower_rung(road.place.settings, knob)
-            if settings is None or not road.go(settings, floor):
+        settings = lower_rung(road.place.settings, knob)
+        while settings is not None and knob in useful(road.missed):
+            if road.go(settings, floor, worth) == "too inaccurate":
                 break
+            settings = lower_rung(settings, knob)

@@ -24,7 +24,7 @@ from leanspike.tune.results import collect
 from leanspike.tune.trial import TuneJob
 from leanspike.tune.winners import measure_winners
 
-RESERVED = 0.08  # share of the time that testing the winners and the page are given
+RESERVED = 0.08, 20.0  # share of the time, and seconds at least, for testing the winners and the page
 
 
 def tune(
@@ -64,7 +64,7 @@ def tune(
     store = open_store(storage, config) if storage else None
     make_folder(out)
     url = storage or sqlite_url(out)
-    deadline = None if minutes is None else started + 60 * minutes * (1 - RESERVED)
+    deadline = None if minutes is None else started + training_seconds(minutes)
     job = TuneJob(config, known, store or open_store(url, config), out, deadline)
     write_json(out / PAGE, {"config_hash": config.hash, "config": to_dict(config)})
     with in_reach(url):
@@ -78,6 +78,12 @@ def tune(
     build_report(out)
     _report_nothing(job, study)
     return study
+
+
+def training_seconds(minutes: float) -> float:
+    """Of ``minutes``, what trials may use: all but what the end needs, at least half."""
+    share, least = RESERVED
+    return 60 * minutes - min(30 * minutes, max(60 * minutes * share, least))
 
 
 def _train(job: TuneJob, url: str, trials: int, workers: int) -> None:

@@ -21,11 +21,13 @@ from tunes import SPACE, tune_config
 from leanspike import cli, data, ir
 from leanspike.core.errors import StudyError
 from leanspike.data import split
+from leanspike.ir.counts import synapses
 from leanspike.measure.program import measure
 from leanspike.measure.records import Study, load
 from leanspike.study.queue import trial_folder
 from leanspike.study.storage import open_store, sqlite_url
 from leanspike.tune import tune
+from leanspike.tune.run import training_seconds
 from leanspike.tune.winners import choose, on_front
 
 DIGITS = data.load("digits")
@@ -123,7 +125,7 @@ def test_the_time_is_kept_and_what_was_begun_goes_on(tmp_path: Path) -> None:
     config = tune_config(run={"train": {"epochs": 500}}, goals=["accuracy", "bytes"])
     started = time.monotonic()
     with pytest.raises(StudyError, match="no trial finished"):
-        tune(config, tmp_path, trials=20, minutes=0.1, data=DIGITS)
+        tune(config, tmp_path, trials=20, minutes=0.3, data=DIGITS)
     assert time.monotonic() - started < 60
     epoch = json.loads((trial_folder(tmp_path, 0) / "float" / "checkpoint.json").read_text())["epoch"]
     store = open_store(sqlite_url(tmp_path), config)
@@ -131,6 +133,25 @@ def test_the_time_is_kept_and_what_was_begun_goes_on(tmp_path: Path) -> None:
     assert [t.number for t in store.trials([TrialState.RUNNING])] == [0]
     assert not store.leases.held()
     assert 1 <= epoch < 500
+
+
+def test_time_is_left_for_the_end() -> None:
+    assert training_seconds(20) == pytest.approx(20 * 60 * 0.92)
+    assert training_seconds(2) == pytest.approx(100)
+    assert training_seconds(0.2) == pytest.approx(6)
+
+
+def test_what_is_compressed_is_judged_as_the_program_it_is(tmp_path: Path) -> None:
+    space = ("compress.weights.bits=2,4", 'compress.membrane.bits="ternary"', "compress.prune.sparsity=0.5:0.8")
+    study = tune(tune_config(*space), tmp_path, trials=2, data=DIGITS)
+    for trial in study.trials:
+        program = ir.load(trial_folder(tmp_path, trial.number or 0) / "program.lsp")
+        bits = [program.arrays[op.weight].type.bits for op in synapses(program)]
+        assert max(bits) == trial.parameters["compress.weights.bits"]
+        codecs = [state.codec for state in program.states if state.codec]
+        assert [(codec.lowest, codec.highest) for codec in codecs] == [(-1, 1)]
+        left = sum(int((program.arrays[op.weight].values != 0).sum()) for op in synapses(program))
+        assert left <= (1 - trial.parameters["compress.prune.sparsity"]) * (64 + 10) * 16 + 1
 
 
 def test_choice_needs_to_be_near_the_best_and_cheap() -> None:
