@@ -182,7 +182,15 @@ def activation() -> dict[str, Road]:
     return {"baseline": base, "sparse activation": base.then(*sparse)}
 
 
+def small() -> dict[str, Road]:
+    """Weights and states under 16 KiB and under 20,000 operations a sample: fewer neurons, connections, bits."""
+    base = Road("mnist", ("--timesteps", "4", *_sets("model.hidden=[128]", "model.norm=batch")))
+    pruned = base.then(*PRUNED)
+    return {"784-128-10": base, "90 % pruned": pruned, "then 4-bit weights and potentials": pruned.then(*FEW_BITS)}
+
+
 TABLES = {
+    "small": small,
     "ablation": ablation,
     "quantisation-mnist": lambda: quantisation(MNIST),
     "quantisation-fashion": lambda: quantisation(FASHION),
