@@ -134,7 +134,8 @@ STEPS = ("--timesteps", "5")
 MNIST, FASHION = Road("mnist", STEPS), Road("fashion-mnist", STEPS)
 PRUNED = ("--epochs", "5", *_sets("train.learning_rate=1e-3", "prune.sparsity=0.9", "prune.output_sparsity=0.5"))
 FEW_BITS = ("--epochs", "3", *_sets("weights.bits=4", "membrane.bits=4"))
-TUNED = ("train.learning_rate=3e-3", "neuron.beta=0.8")
+TUNED = ("train.learning_rate=1.85e-3", "neuron.beta=0.6", "neuron.threshold=2.0")
+"""What the most accurate trial of results/lean/tune.json trains with, T and the other rows' settings left out."""
 REGULARISED = ("model.norm=batch", "model.dropout=0.1", "train.rate_penalty=0.1")
 
 
