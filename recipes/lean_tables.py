@@ -176,27 +176,11 @@ def threshold() -> dict[str, Road]:
     }
 
 
-def activation() -> dict[str, Road]:
-    """Fashion-MNIST on the small convnet: executed operations with and without sparse activation."""
-    base = Road("fashion-mnist", ("--model", "convnet", "--timesteps", "4", "--epochs", "8"))
-    sparse = ("--epochs", "4", *_sets("train.learning_rate=2e-3", "activation.pressure=1.0"))
-    return {"baseline": base, "sparse activation": base.then(*sparse)}
-
-
-def small() -> dict[str, Road]:
-    """Weights and states under 16 KiB and under 20,000 operations a sample: fewer neurons, connections, bits."""
-    base = Road("mnist", ("--timesteps", "4", *_sets("model.hidden=[128]", "model.norm=batch")))
-    pruned = base.then(*PRUNED)
-    return {"784-128-10": base, "90 % pruned": pruned, "then 4-bit weights and potentials": pruned.then(*FEW_BITS)}
-
-
 TABLES = {
-    "small": small,
     "ablation": ablation,
     "quantisation-mnist": lambda: quantisation(MNIST),
     "quantisation-fashion": lambda: quantisation(FASHION),
     "threshold": threshold,
-    "activation": activation,
 }
 
 

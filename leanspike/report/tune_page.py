@@ -92,7 +92,7 @@ def _rule(tuned: Tuned) -> str:
         return "The best by its goal on validation samples."
     if "accuracy" not in tuned.aims:
         return f"The one of least {tuned.costs[0]} on the front."
-    points = f"{100 * within:.3g} % of accuracy" if isinstance(within, (int, float)) else "the allowed distance"
+    points = f"{100 * within:.3g} percentage points" if isinstance(within, (int, float)) else "the allowed distance"
     return f"On the front, within {points} of the best on validation samples, the one of least {tuned.costs[0]}."
 
 
