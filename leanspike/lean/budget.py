@@ -39,8 +39,8 @@ class Budget:
     def __post_init__(self) -> None:
         asked = [field.name for field in fields(self) if getattr(self, field.name) is not None]
         require(bool(asked), "budget", "nothing", "at least one of --target-accuracy and --budget-...")
-        fits = self.accuracy is None or 0 < self.accuracy < 1
-        require(fits, "--target-accuracy", self.accuracy, "percent, above 0 and below 100")
+        share = 0.5 if self.accuracy is None else self.accuracy
+        require(0 < share < 1, "--target-accuracy", f"{100 * share:g}", "percent, above 0 and below 100")
         for name in LIMITS:
             value = getattr(self, name)
             require(value is None or value > 0, f"budget.{name}", value, "a number above 0")

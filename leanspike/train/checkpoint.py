@@ -109,6 +109,9 @@ def read(folder: Path, page_name: str) -> Checkpoint:
     try:
         page = json.loads((folder / page_name).read_text(encoding="utf-8"))
         schema, name, digest = page["schema"], str(page["file"]), page["sha256"]
+    except FileNotFoundError as error:
+        told = "give the folder of a finished run"
+        raise CheckpointError("is not here", where=folder / page_name, remedy=told) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError("is damaged: not a checkpoint page", where=folder / page_name, remedy=remedy) from error
     if schema != SCHEMA:

@@ -14,7 +14,7 @@ from leanspike.core.errors import CheckpointError
 from leanspike.core.records import with_settings
 from leanspike.data import TrainingData
 from leanspike.train import Progress, RunConfig
-from leanspike.train.checkpoint import Checkpoint, load, pack, save, unpack
+from leanspike.train.checkpoint import Checkpoint, load, pack, read, save, unpack
 
 
 class Heard(Progress):
@@ -177,3 +177,9 @@ def test_killed_at_any_moment_and_resumed_gives_the_same_bytes(
     timeless = ("loss", "accuracy", "validation_loss", "validation_accuracy", "rates", "learning_rate")
     for one, other in zip(whole.facts["history"], resumed.facts["history"], strict=True):
         assert [one[key] for key in timeless] == [other[key] for key in timeless]
+
+
+def test_a_missing_page_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is not here") as caught:
+        read(tmp_path / "nowhere", "network.json")
+    assert "remove" not in caught.value.line()
