@@ -51,6 +51,17 @@ def build(folder: Path) -> Path:
 
 def page(study: Study, folder: Path) -> str:
     """The page as text; ``folder`` is where the details files of the trials lie."""
+    if study.aims:
+        template, content = "tune.html", tune_page.content(study)
+    else:
+        template, content = "report.html", _content(study, folder)
+    common = {"study": study, "configuration": _pretty(study.configuration), "versions": _versions(study)}
+    return render(template, **common, **content)
+
+
+def render(template: str, **content: Any) -> str:
+    """A page of the folder ``templates``; one that extends ``page.html`` takes ``study`` (anything with ``leanspike``,
+    ``created``, ``command`` and ``config_hash``), ``configuration`` and ``versions``, and its own values."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("leanspike.report"),
         autoescape=True,
@@ -58,12 +69,7 @@ def page(study: Study, folder: Path) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    if study.aims:
-        template, content = "tune.html", tune_page.content(study)
-    else:
-        template, content = "report.html", _content(study, folder)
-    common = {"study": study, "configuration": _pretty(study.configuration), "versions": _versions(study)}
-    return _tidy(environment.get_template(template).render(**common, **content))
+    return _tidy(environment.get_template(template).render(**content))
 
 
 def _content(study: Study, folder: Path) -> dict[str, Any]:
