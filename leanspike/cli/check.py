@@ -10,6 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leanspike.cli import circuits
+
 if TYPE_CHECKING:
     from leanspike.cli.programs import ProgramSamples
     from leanspike.ir import Program
@@ -26,15 +28,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "check",
         help="compare targets with the program on real samples",
         description="Emit a program for each target, run it on the test samples, and compare predictions, scores, "
-        "steps, spike counts and final potentials with the reference. Exit 1 on the first kind of mismatch.",
+        "steps, spike counts and final potentials with the reference; of circuits (spice), on the first samples, spike "
+        "counts and times. Exit 1 on the first kind of mismatch.",
         epilog="example:\n  leanspike check mnist.lsp --target engine,c,onnx,tflite --samples 10000\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
-    parser.add_argument("--target", required=True, metavar="T[,T]", help="engine, c, onnx, tflite, nir")
+    parser.add_argument("--target", required=True, metavar="T[,T]", help="engine, c, onnx, tflite, nir, spice")
     parser.add_argument("--data", metavar="DATASET", help="test samples; default: what the program was made from")
     parser.add_argument("--samples", type=int, default=1000, metavar="N", help="how many (0: all; default 1000)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+    circuits.add_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -50,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     for name in names:
         targets.target(name)
     samples = load_samples(program, origin, args.data, args.samples)
-    rows = [_check(name, program, samples, quiet=args.json) for name in names]
+    rows = [
+        circuits.check(args, program, samples) if name == "spice" else _check(name, program, samples, quiet=args.json)
+        for name in names
+    ]
     if args.json:
         facts = {"samples": len(samples), "dataset": samples.dataset, "sha256": ir.content_hash(program)}
         print(json.dumps({**facts, "targets": rows}, indent=2))

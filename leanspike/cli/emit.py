@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leanspike.cli import circuits
+
 if TYPE_CHECKING:
     from leanspike.targets.base import Artefact
 
@@ -16,15 +18,20 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser(
         "emit",
         help="write a program for a target",
-        description="Write a program as C99, ONNX, TFLite or NIR. A target that cannot express it says so, with every "
-        "reason, before anything is written.",
+        description="Write a program as C99, ONNX, TFLite or NIR, or neurons of a layer as circuits for ngspice, which "
+        "are run and compared. A target that cannot express it says so, with every reason, before anything is written.",
         epilog="example:\n  leanspike emit mnist.lsp --target c --out firmware\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
-    parser.add_argument("--target", required=True, metavar="T", help="engine, c, onnx, tflite or nir")
+    parser.add_argument("--target", required=True, metavar="T", help="engine, c, onnx, tflite, nir or spice")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the files")
     parser.add_argument("--json", action="store_true", help="print the files and figures as JSON")
+    circuits.add_options(parser)
+    parser.add_argument("--sample", type=int, default=0, metavar="N", help="spice: test sample (default 0)")
+    parser.add_argument(
+        "--data", metavar="DATASET", help="spice: test samples; default: what the program was made from"
+    )
     parser.set_defaults(run=run)
 
 
@@ -32,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     """Check, write, and say what was written."""
     from leanspike import ir, targets
 
+    if args.target == "spice":
+        return circuits.emit(args)
     artefact = targets.emit(args.target, ir.load(args.program), args.out)
     facts = {**artefact.facts, **(_code(artefact) if args.target == "c" else {})}
     if args.json:

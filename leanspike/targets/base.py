@@ -27,7 +27,7 @@ from leanspike.ir import Program, verify
 from leanspike.ir.violation import Violation
 
 Grade = Literal["exact", "roundtrip", "timing"]
-NAMES = ("engine", "c", "onnx", "tflite", "nir")
+NAMES = ("engine", "c", "onnx", "tflite", "nir", "spice")
 
 
 @dataclass(frozen=True)
