@@ -45,15 +45,16 @@ def draw(
         "leanspike emit --target spice",
         f"{artefact.program.name}: {len(by_activity)} neurons as circuits",
         f"layer {facts['layer']} · {told[1]} · {steps} steps of {design.step_ms:g} ms",
-        f"{told[0]}.",
+        f"{told[0][0].upper()}{told[0][1:]}.",
         _figures(facts),
         "Waveforms beside the digital trace",
         "Above, the steps in which the program and the circuit fired; below, the membrane as ngspice integrates it, "
         f"and as dots the program's potential at the end of every step. The {drawn} most active of {len(by_activity)}.",
         waveforms([_waveform(artefact, wanted, found, i) for i in by_activity[:DRAWN]]),
-        (Table("Neurons", ("neuron", "program", "circuit", "pJ", "parts"), rows),),
+        (Table("Neurons", ("neuron", "program", "circuit", "pJ", "parts"), rows, ("parts",)),),
         [paragraph.format(leak=design.leak) for paragraph in _METHOD],
         command,
+        artefact.facts["design"],
         "A membrane leaves the rails: no real one does; lower threshold_v." if facts["energy"]["beyond_rails"] else "",
     )
     write_page(path, page)

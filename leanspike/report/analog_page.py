@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-import jinja2
+from types import SimpleNamespace
+from typing import Any
 
 from leanspike import __version__
 from leanspike.core.files import write_text
+from leanspike.report.html import render
 from leanspike.report.plots import Plot
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown; the first of a row names it."""
+    """Cells as they are shown; the first of a row names it, and columns of ``words`` are set as text."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Page:
         kicker, title, summary, finding: its head; ``warning`` stands out, where there is one.
         facts: name, value, note.
         heading, reading: of the figures, and how to read them.
-        method: paragraphs; ``command``: what makes it again.
+        method: paragraphs. command: what makes it again. configuration: what it was made with.
     """
 
     kicker: str
@@ -44,7 +47,8 @@ class Page:
     tables: Sequence[Table]
     method: Sequence[str]
     command: str
-    warning: str = field(default="")
+    configuration: Mapping[str, Any]
+    warning: str = ""
 
 
 def write_page(path: Path, page: Page) -> Path:
@@ -53,12 +57,7 @@ def write_page(path: Path, page: Page) -> Path:
     Raises:
         OutputError: it cannot be written.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanspike.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    write_text(path, environment.get_template("analog.html").render(version=__version__, **vars(page)))
+    study = SimpleNamespace(leanspike=__version__, created=None, command=page.command, config_hash=None)
+    content = {**vars(page), "configuration": json.dumps(page.configuration, indent=2, ensure_ascii=False)}
+    write_text(path, render("analog.html", study=study, versions=[("leanspike", __version__)], **content))
     return path
