@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leanspike.core.errors import DataError
@@ -17,6 +18,7 @@ EXAMPLE = """examples:
   leanspike data fetch mnist       download and verify (resumes what an earlier attempt left)
   leanspike data show digits       shape, classes, counts and range of values
   leanspike data show my/data.npz  the same for your own .npz, image folders or series pair
+  leanspike data events cup.raw    what a recording of an event camera holds; any format
 """
 
 
@@ -30,14 +32,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     fetching.add_argument("name", help="name of a known set")
     showing = actions.add_parser("show", help="what a set, or your own data, was understood as")
     showing.add_argument("name", metavar="NAME_OR_PATH", help="a known set, or a path to your own data")
-    for action in (listing, fetching, showing):
+    recording = actions.add_parser("events", help="what a recording of an event camera holds")
+    recording.add_argument("file", type=Path, help="AEDAT 2, 3 or 4, EVT 2 or 3, DAT, ES, .bin, HDF5, NumPy, ...")
+    recording.add_argument("--partial", action="store_true", help="of a damaged file, take the good part")
+    for action in (listing, fetching, showing, recording):
         action.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one action; returns 0."""
-    rows, table = {"list": _list, "fetch": _fetch, "show": _show}[args.action](args)
+    rows, table = {"list": _list, "fetch": _fetch, "show": _show, "events": _events}[args.action](args)
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
@@ -114,6 +119,29 @@ def _show(args: argparse.Namespace) -> tuple[Any, str]:
         f"licence: {row['licence']}",
     ]
     return row, "\n".join(lines)
+
+
+def _events(args: argparse.Namespace) -> tuple[Any, str]:
+    from leanspike.data.events import Layout, read
+
+    found = read(args.file, Layout(), partial=args.partial)
+    seconds = found.duration_us / 1e6
+    row = {
+        "file": str(args.file),
+        "events": len(found),
+        "width": found.width,
+        "height": found.height,
+        "first": int(found.t[0]) if len(found) else None,
+        "last": int(found.t[-1]) if len(found) else None,
+        "seconds": seconds,
+        "on": float(found.p.mean()) if len(found) else None,
+        "notes": list(found.notes),
+    }
+    lines = [f"{args.file}: {len(found):,} events of {found.width} x {found.height} in {seconds:.6f} s"]
+    if len(found):
+        rate = f"{len(found) / seconds:,.0f} events a second" if seconds else "all at once"
+        lines.append(f"{rate}, {found.p.mean():.1%} ON, times from {found.t[0]:,} to {found.t[-1]:,} us")
+    return row, "\n".join([*lines, *(f"warning: {note}" for note in found.notes)])
 
 
 def _summary(dataset: Dataset) -> dict[str, Any]:

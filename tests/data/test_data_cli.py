@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from event_writers import evt2, recording
 
 from leanspike.cli import data
 from leanspike.core.errors import DataError
@@ -73,3 +74,18 @@ def test_fetch(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing to fetch" in capsys.readouterr().out
     with pytest.raises(DataError, match="unknown data set"):
         call("fetch", "imagenet")
+
+
+def test_a_recording_and_the_good_part_of_a_damaged_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "camera.raw"
+    content = evt2(recording(200))
+    path.write_bytes(content)
+    assert call("events", str(path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["events"] == 200
+    path.write_bytes(content[:-2])
+    with pytest.raises(DataError, match="damaged at byte"):
+        call("events", str(path))
+    assert call("events", str(path), "--partial") == 0
+    told = capsys.readouterr().out
+    assert "199 events of 32 x 24" in told
+    assert "warning: damaged at byte" in told
