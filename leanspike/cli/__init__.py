@@ -12,8 +12,8 @@ from leanspike import __version__
 from leanspike.core.errors import LeanspikeError
 
 COMMANDS = (
-    "data", "neuron", "train", "study", "tune", "lean", "compress", "lower", "show", "emit", "check", "measure", "run",
-    "report", "bench",
+    "data", "neuron", "train", "study", "tune", "lean", "compress", "lower", "show", "emit", "check", "measure",
+    "mismatch", "run", "report", "bench",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@
     key         = mix(mix(mix(seed + 0x9E3779B9) + stream) + step)      (mix(0) = 0: the sum leaves it)
     word(i)     = mix(key + i * 0x9E3779B9)
     draw16(j)   = j even: low half of word(j/2); j odd: high half of word(j/2)
+    normal(2i)  = sqrt(-2 ln a) cos(2 pi b), normal(2i+1) with sin      a = (word(2i) + 1) / 2^32, b = word(2i+1) / 2^32
 
 Nothing has to be stored or advanced, draws can be made in any order and on any number of threads, and a
 microcontroller replays them with two 32-bit multiplications a pair of inputs. ``mix`` is the bijection with
@@ -53,6 +54,15 @@ def draws16(keys: U32, count: int) -> npt.NDArray[np.uint16]:
     words = mix(keys[..., None] + pairs)
     halves = np.stack([words & np.uint32(0xFFFF), words >> np.uint32(16)], axis=-1).astype(np.uint16)
     return halves.reshape(*keys.shape, 2 * len(pairs))[..., :count]
+
+
+def normals(seed: int, count: int) -> npt.NDArray[np.float64]:
+    """``count`` standard normal numbers ``[count]``, by Box and Muller from pairs of words; none beyond 6.7 sigma."""
+    start = mix([(seed + GOLDEN) & 0xFFFFFFFF])
+    words = mix(start + np.arange(2 * ((count + 1) // 2), dtype=np.uint32) * np.uint32(GOLDEN)).reshape(-1, 2)
+    radius = np.sqrt(-2 * np.log((words[:, 0] + 1.0) / 2**32))
+    angle = words[:, 1] * (2 * np.pi / 2**32)
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).reshape(-1)[:count]
 
 
 def derive(seed: int, *labels: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from leanspike.core import rng
 
@@ -46,3 +47,14 @@ def test_derived_seeds_differ() -> None:
     seeds = {rng.derive(seed, *labels) for seed in range(30) for labels in [(), (0,), (1,), (0, 0), (0, 1), (1, 0)]}
     assert len(seeds) == 180
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_normal_numbers_are_normal_and_a_function_of_seed_and_place() -> None:
+    drawn = rng.normals(7, 200_001)
+    assert drawn.shape == (200_001,)
+    assert abs(drawn.mean()) < 0.01
+    assert drawn.std() == pytest.approx(1, abs=0.01)
+    assert (np.abs(drawn) < 1.96).mean() == pytest.approx(0.95, abs=0.003)
+    assert abs(np.corrcoef(drawn[:-1:2], drawn[1::2])[0, 1]) < 0.01
+    assert np.array_equal(rng.normals(7, 11), drawn[:11])
+    assert abs(np.corrcoef(drawn, rng.normals(8, 200_001))[0, 1]) < 0.01

@@ -18,10 +18,12 @@ from leanspike.core.errors import ConfigError, MissingTool, TargetError
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ranges import fitted, narrowed
+from leanspike.measure.mismatch import Law
 from leanspike.targets import spice
 from leanspike.targets.spice.circuit import run_circuits
 from leanspike.targets.spice.design import EDGE, RESET, SYNAPSES, cell, decayed
 from leanspike.targets.spice.simulate import PARTS
+from leanspike.targets.spice.spread import EFFECTS, fit_law
 
 COUNT = 5
 
@@ -262,3 +264,17 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str], real_d
         assert cli.main(["emit", *common, *given, "--out", str(tmp_path / "none")]) == 2
         assert word in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.usefixtures("ngspice")
+def test_the_law_of_the_spread_is_what_circuits_do() -> None:
+    found = fit_law((0.05, 0.15), 10, 0.9, seed=5)
+    law = Law()
+    for effect in EFFECTS:
+        assert found.exponents[effect] == pytest.approx(getattr(law, effect), abs=0.03)
+        assert found.r_squared[effect] > 0.995
+        predicted = [found.predicted[sigma][effect] for sigma in ("0.05", "0.15")]
+        assert predicted[1] == pytest.approx(3 * predicted[0])
+    for settings, word in (((), "sigmas"), ((0.0,), "sigmas")):
+        with pytest.raises(ConfigError, match=word):
+            fit_law(settings, 10, 0.9, seed=0)

@@ -31,8 +31,12 @@ def stem(program: Program, design: Design, neuron: int) -> str:
     return f"{program.name}-{design.layer_of(program).result.name}-{neuron:04d}"
 
 
-def netlist(program: Program, design: Design, neuron: int, parts: Parts = NOMINAL) -> str:
-    """The circuit of a neuron; its currents are in the file that it includes."""
+def netlist(program: Program, design: Design, neuron: int, parts: Parts = NOMINAL, points: int = 10) -> str:
+    """The circuit of a neuron; its currents are in the file that it includes.
+
+    Args:
+        points: the fewest times at which ngspice looks at a step.
+    """
     dt, found = design.step, cell(program, design, neuron, parts)
     return _template().render(
         program=program.name,
@@ -46,6 +50,7 @@ def netlist(program: Program, design: Design, neuron: int, parts: Parts = NOMINA
         dt=dt,
         edge=EDGE * dt,
         steps=program.steps,
+        points=points,
         strobe=STROBE,
         reset=RESET,
         supply=design.supply_v,

@@ -27,12 +27,14 @@ class Waves:
     """A neuron over a window, at the times that the simulator chose.
 
     Attributes:
-        time: ``[P]`` s. membrane, output: ``[P]`` V. powers: ``[4, P]`` W out of the supplies, as in ``PARTS``.
+        time: ``[P]`` s. membrane, output: ``[P]`` V. compared: ``[P]``, above 0.5 where the comparator says "fire".
+        powers: ``[4, P]`` W out of the supplies, as in ``PARTS``.
     """
 
     time: Floats
     membrane: Floats
     output: Floats
+    compared: Floats
     powers: Floats
 
     @property
@@ -111,10 +113,11 @@ def _read(path: Path, design: Design) -> Waves | None:
         found = np.loadtxt(path, ndmin=2)
     except (OSError, ValueError):
         return None
-    if found.shape[0] < 2 or found.shape[1] != 7 or not np.isfinite(found).all():
+    if found.shape[0] < 2 or found.shape[1] != 8 or not np.isfinite(found).all():
         return None
     rails = design.supply_v * np.array([1, -1, -1, 1])
-    return Waves(found[:, 0], found[:, 1], found[:, 2], -found[:, 3:].T * rails[:, None])
+    time, membrane, output, compared = found[:, :4].T
+    return Waves(time, membrane, output, compared, -found[:, 4:].T * rails[:, None])
 
 
 def _by_steps(waves: Waves, design: Design, steps: int) -> Simulated:
