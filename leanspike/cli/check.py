@@ -6,11 +6,12 @@ import argparse
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leanspike.cli import circuits
+from leanspike.cli import circuits, populations
 
 if TYPE_CHECKING:
     from leanspike.cli.programs import ProgramSamples
@@ -29,12 +30,13 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="compare targets with the program on real samples",
         description="Emit a program for each target, run it on the test samples, and compare predictions, scores, "
         "steps, spike counts and final potentials with the reference; of circuits (spice), on the first samples, spike "
-        "counts and times. Exit 1 on the first kind of mismatch.",
+        "counts and times. What a target names as approximated (loihi) is measured. Exit 1 on the first kind of "
+        "mismatch.",
         epilog="example:\n  leanspike check mnist.lsp --target engine,c,onnx,tflite --samples 10000\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
-    parser.add_argument("--target", required=True, metavar="T[,T]", help="engine, c, onnx, tflite, nir, spice")
+    parser.add_argument("--target", required=True, metavar="T[,T]", help="engine, c, onnx, tflite, nir, spice, loihi")
     parser.add_argument("--data", metavar="DATASET", help="test samples; default: what the program was made from")
     parser.add_argument("--samples", type=int, default=1000, metavar="N", help="how many (0: all; default 1000)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         facts = {"samples": len(samples), "dataset": samples.dataset, "sha256": ir.content_hash(program)}
         print(json.dumps({**facts, "targets": rows}, indent=2))
-    return 1 if any(any(row["mismatches"].values()) for row in rows) else 0
+    return 1 if any(any(row["mismatches"].values()) for row in rows if not row.get("approximations")) else 0
 
 
 def _check(name: str, program: Program, samples: ProgramSamples, *, quiet: bool) -> dict[str, Any]:
@@ -83,24 +85,33 @@ def _check(name: str, program: Program, samples: ProgramSamples, *, quiet: bool)
             for what, wrong in mismatches(ir.run_fast(program, raw, numbers), found).items():
                 counts[what.split(" ")[0]] += wrong
             right += int((found.predictions == samples.labels[start : start + _CHUNK]).sum())
-        others = _interop(artefact, samples) if name == "nir" else []
+        more = _MORE[name](artefact, samples) if name in _MORE else {}
     accuracy = right / len(samples)
     if not quiet:
         differing = ", ".join(f"{part} {counts[part]}" for part in _PARTS)
-        verdict = "MISMATCH" if any(counts.values()) else "agrees"
+        verdict = ("differs" if more.get("approximations") else "MISMATCH") if any(counts.values()) else "agrees"
         print(f"{name:<7} {verdict} on {len(samples)} samples: {differing}; accuracy {accuracy:.2%}")
-        for row in others:
-            print(f"        {_told(row)}")
-    told = {"target": name, "mismatches": dict(counts), "accuracy": accuracy}
-    return {**told, "interop": others} if name == "nir" else told
+        for line in _lines(more):
+            print(f"        {line}")
+    return {"target": name, "mismatches": dict(counts), "accuracy": accuracy, **more}
 
 
-def _interop(artefact: Artefact, samples: ProgramSamples) -> list[dict[str, Any]]:
+def _interop(artefact: Artefact, samples: ProgramSamples) -> dict[str, Any]:
     """The graph in other simulators, on the first samples: a difference there is measured, and no mismatch."""
     from leanspike.targets.nir import interop
 
     raw, numbers = samples.raw[:_INTEROP_SAMPLES], samples.numbers[:_INTEROP_SAMPLES]
-    return [{**asdict(row), "samples": len(raw)} for row in interop(artefact, raw, numbers)]
+    return {"interop": [{**asdict(row), "samples": len(raw)} for row in interop(artefact, raw, numbers)]}
+
+
+_MORE = {"nir": _interop, "loihi": populations.check}
+"""What a target has to tell beside mismatches."""
+
+
+def _lines(more: dict[str, Any]) -> Iterator[str]:
+    yield from (_told(row) for row in more.get("interop", ()))
+    if "agreement" in more:
+        yield from populations.lines(more)
 
 
 def _told(row: dict[str, Any]) -> str:

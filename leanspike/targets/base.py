@@ -1,6 +1,6 @@
 """What every target is: a module with a grade and three functions, found by its name.
 
-    GRADE                                       exact, roundtrip or timing; see docs/explanation/targets.md
+    GRADE                                       exact, roundtrip, mapped or timing; see docs/explanation/targets.md
     check(program) -> list[Violation]           what the target cannot express, all at once, each with its remedy
     emit(program, folder) -> Artefact           write the artefact
     run(artefact, raw, numbers, record) -> Trace    execute it, as leanspike.ir.reference.run
@@ -26,8 +26,8 @@ from leanspike.core.trace import Trace
 from leanspike.ir import Program, verify
 from leanspike.ir.violation import Violation
 
-Grade = Literal["exact", "roundtrip", "timing"]
-NAMES = ("engine", "c", "onnx", "tflite", "nir", "spice")
+Grade = Literal["exact", "roundtrip", "mapped", "timing"]
+NAMES = ("engine", "c", "onnx", "tflite", "nir", "spice", "loihi")
 
 
 @dataclass(frozen=True)

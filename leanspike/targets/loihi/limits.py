@@ -1,0 +1,75 @@
+"""What no population of compartments can do: refused before anything is mapped, each with its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leanspike.ir import LIF, Delay, Direct, Integrate, Matmul, MaxPool, Program, Scale, SumPool
+from leanspike.ir.inttype import SPIKE
+from leanspike.ir.ops import parameters
+from leanspike.ir.violation import Violation
+from leanspike.targets.loihi.paths import Path, multi_bit, paths, populations
+
+_NO_COMPARTMENT = {
+    Scale: "scale the weights when the network is trained",
+    Matmul: "a network without attention",
+    Delay: "a network without recurrent edges",
+}
+
+
+def refusals(program: Program) -> list[Violation]:
+    """Everything that stands in the way of a mapping."""
+    found = [
+        Violation(op.result.name, f"a {op.keyword}: no compartment or synapse does it here", remedy)
+        for op in program.operations
+        for kind, remedy in _NO_COMPARTMENT.items()
+        if isinstance(op, kind)
+    ]
+    if found:
+        return found
+    layers = populations(program)
+    for op in layers:
+        found += _of_paths(program, op)
+        if not isinstance(op, MaxPool):
+            found += _of_neurons(program, op)
+    return found
+
+
+def _of_paths(program: Program, op: LIF | Integrate | MaxPool) -> Iterator[Violation]:
+    name, ways = op.result.name, paths(program, op)
+    silent = {giver.result.name for giver in program.operations if isinstance(giver, Integrate)}
+    for way in ways:
+        if way.source in silent:
+            yield Violation(name, f"reads the potentials of {way.source}: axons carry spikes", "neurons that fire")
+        if not _one_synapse_behind_pools(way):
+            what = f"what leads from {way.source} to it is more than sum pools and then one synapse"
+            yield Violation(name, what, "pool spikes, and put neurons behind every synapse")
+    if isinstance(op, MaxPool) and (program.values[op.source].type != SPIKE or any(way.synapse for way in ways)):
+        yield Violation(name, "a max pool of values that are no spikes", "pool behind the neurons")
+    wide = [way for way in ways if multi_bit(program, way) and way.source not in silent]
+    if wide and not isinstance(program.input.encoding, Direct):
+        kind = program.input.encoding.keyword
+        remedy = "rate, latency or delta encoding: axons carry single bits"
+        yield Violation(name, f"multi-bit input that changes from step to step ({kind})", remedy)
+    if wide and len(wide) < len(ways):
+        yield Violation(name, "reads a multi-bit input and spikes", "a layer of its own for the input")
+
+
+def _one_synapse_behind_pools(path: Path) -> bool:
+    synapse = path.synapse
+    if synapse is None:
+        return True
+    behind = path.operations[path.operations.index(synapse) + 1 :]
+    return not any(isinstance(op, SumPool | type(synapse)) or hasattr(op, "weight") for op in behind)
+
+
+def _of_neurons(program: Program, op: LIF | Integrate) -> Iterator[Violation]:
+    name = op.result.name
+    if any(len(program.arrays[array].values) > 1 for array in parameters(op)):
+        remedy = "batch norm and neurons whose parameters are the same in all steps"
+        yield Violation(name, "parameters that vary by the step", remedy)
+    if int(program.array(op.leak).max()) > 1 << op.shift:
+        yield Violation(name, "a leak above 1: potentials that grow by themselves", "beta of 1 at most")
+    if isinstance(op, LIF) and op.refractory:
+        what = "a refractory period: Lava's simulation, which this mapping is held to, has none"
+        yield Violation(name, what, "neuron.refractory=0")
