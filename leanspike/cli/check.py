@@ -36,7 +36,8 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
-    parser.add_argument("--target", required=True, metavar="T[,T]", help="engine, c, onnx, tflite, nir, spice, loihi")
+    targets = "engine, c, onnx, tflite, nir, verilog, spice, loihi"
+    parser.add_argument("--target", required=True, metavar="T[,T]", help=targets)
     parser.add_argument("--data", metavar="DATASET", help="test samples; default: what the program was made from")
     parser.add_argument("--samples", type=int, default=1000, metavar="N", help="how many (0: all; default 1000)")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")

@@ -18,14 +18,15 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser = commands.add_parser(
         "emit",
         help="write a program for a target",
-        description="Write a program as C99, ONNX, TFLite, NIR or populations of Loihi, or neurons of a layer as "
-        "circuits for ngspice, which are run and compared. A target that cannot express it says so, with every reason, "
-        "before anything is written.",
+        description="Write a program as C99, ONNX, TFLite, NIR, Verilog or populations of Loihi, or neurons of a layer "
+        "as circuits for ngspice, which are run and compared. A target that cannot express it says so, with every "
+        "reason, before anything is written.",
         epilog="example:\n  leanspike emit mnist.lsp --target c --out firmware\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
-    parser.add_argument("--target", required=True, metavar="T", help="engine, c, onnx, tflite, nir, spice or loihi")
+    targets = "engine, c, onnx, tflite, nir, verilog, spice or loihi"
+    parser.add_argument("--target", required=True, metavar="T", help=targets)
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the files")
     parser.add_argument("--json", action="store_true", help="print the files and figures as JSON")
     circuits.add_options(parser)

@@ -27,7 +27,7 @@ from leanspike.ir import Program, verify
 from leanspike.ir.violation import Violation
 
 Grade = Literal["exact", "roundtrip", "mapped", "timing"]
-NAMES = ("engine", "c", "onnx", "tflite", "nir", "spice", "loihi")
+NAMES = ("engine", "c", "onnx", "tflite", "nir", "verilog", "spice", "loihi")
 
 
 @dataclass(frozen=True)
