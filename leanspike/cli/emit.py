@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leanspike.cli import circuits
+from leanspike.cli import circuits, fpga
 
 if TYPE_CHECKING:
     from leanspike.targets.base import Artefact
@@ -32,8 +32,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     circuits.add_options(parser)
     parser.add_argument("--sample", type=int, default=0, metavar="N", help="spice: test sample (default 0)")
     parser.add_argument(
-        "--data", metavar="DATASET", help="spice: test samples; default: what the program was made from"
+        "--data", metavar="DATASET", help="spice, --device: test samples; default: what the program was made from"
     )
+    fpga.register(parser)
     parser.set_defaults(run=run)
 
 
@@ -41,9 +42,15 @@ def run(args: argparse.Namespace) -> int:
     """Check, write, and say what was written."""
     from leanspike import ir, targets
 
+    fpga.check(args)
     if args.target == "spice":
         return circuits.emit(args)
-    artefact = targets.emit(args.target, ir.load(args.program), args.out)
+    if args.device:
+        return fpga.run(args)
+    if args.lanes is not None:
+        artefact = fpga.emit(ir.load(args.program), args.out, args.lanes)
+    else:
+        artefact = targets.emit(args.target, ir.load(args.program), args.out)
     facts = {**artefact.facts, **(_code(artefact) if args.target == "c" else {})}
     if args.json:
         print(json.dumps({"target": args.target, "files": list(artefact.files), **facts}, indent=2))

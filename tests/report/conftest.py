@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
+import example_fpga
 import example_study
 import pytest
 
@@ -59,7 +60,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders with a finished page each: a whole study, a partial one, a search, one without a trial, two tunes."""
+    """Folders with a finished page each: a whole study, a partial one, a search, one without a trial, tunes, lanes."""
     made = {name: tmp_path_factory.mktemp(name) for name in ("whole", "partial", "search", "empty", "tune", "no-tune")}
     example_study.make(made["whole"])
     example_study.make(made["partial"], steps=(5,), seeds=1, planned=15)
@@ -69,4 +70,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     example_study.make_tune(made["no-tune"], 0)
     for folder in made.values():
         build(folder)
+    for name in ("lanes", "no-lanes"):
+        made[name] = tmp_path_factory.mktemp(name)
+        example_fpga.make(made[name], is_chosen=name == "lanes")
     return made

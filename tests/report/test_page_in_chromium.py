@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-PAGES = ("whole", "partial", "search", "empty", "tune", "no-tune")
+PAGES = ("whole", "partial", "search", "empty", "tune", "no-tune", "lanes", "no-lanes")
 CONTRAST = """
 const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
 const paint = (colour) => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
