@@ -96,7 +96,8 @@ def figures(place: Path) -> dict[str, Any]:
 def _leanspike(*words: str) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "leanspike", *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=root)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[2:])}\n{done.stderr[-2000:]}")
     return done.stdout
@@ -105,11 +106,13 @@ def _leanspike(*words: str) -> str:
 def table(rows: Mapping[str, Road], out: Path, seeds: int, workers: int) -> list[dict[str, Any]]:
     """Walk every road from every seed, then measure one after the other: latencies are taken on a quiet machine."""
     walk(list(rows.values()), seeds, out, workers)
-    return [_row(label, road, [figures(folder(road, s, out)) for s in range(seeds)]) for label, road in rows.items()]
+    return [_row(label, road, [folder(road, s, out) for s in range(seeds)]) for label, road in rows.items()]
 
 
-def _row(label: str, road: Road, found: list[dict[str, Any]]) -> dict[str, Any]:
-    means = {name: asdict(mean_interval([one[name] for one in found])) for name in FIGURES}
+def _row(label: str, road: Road, places: list[Path]) -> dict[str, Any]:
+    trained = [json.loads((place / "result.json").read_text(encoding="utf-8"))["accuracy"] for place in places]
+    found = [{"trained_accuracy": accuracy, **figures(place)} for accuracy, place in zip(trained, places, strict=True)]
+    means = {name: asdict(mean_interval([one[name] for one in found])) for name in ("trained_accuracy", *FIGURES)}
     return {"row": label, "road": [road.dataset, road.train, *road.passes], "means": means, "seeds": found}
 
 
@@ -130,12 +133,17 @@ def _sets(*settings: str) -> Words:
     return tuple(word for one in settings for word in ("--set", one))
 
 
+def _recipe(name: str) -> Words:
+    return ("--config", f"recipes/{name}.toml")
+
+
 STEPS = ("--timesteps", "5")
 MNIST, FASHION = Road("mnist", STEPS), Road("fashion-mnist", STEPS)
 PRUNED = ("--epochs", "5", *_sets("train.learning_rate=1e-3", "prune.sparsity=0.9", "prune.output_sparsity=0.5"))
 FEW_BITS = ("--epochs", "3", *_sets("weights.bits=4", "membrane.bits=4"))
 TUNED = ("train.learning_rate=1.85e-3", "neuron.beta=0.6", "neuron.threshold=2.0")
 """What the most accurate trial of results/lean/tune.json trains with, T and the other rows' settings left out."""
+CONVNET = ("model.kind=convnet", "model.norm=batch", "model.channels=[16,32]", "train.schedule=cosine")
 REGULARISED = ("model.norm=batch", "model.dropout=0.1", "train.rate_penalty=0.1")
 
 
@@ -164,23 +172,44 @@ def quantisation(base: Road) -> dict[str, Road]:
     }
 
 
-def threshold() -> dict[str, Road]:
+def sparse_activation() -> dict[str, Road]:
+    """A convnet of Fashion-MNIST, and the same with spikes pushed out and silent channels closed."""
+    base = Road("fashion-mnist", ("--timesteps", "4", "--epochs", "5", *_sets(*CONVNET)))
+    return {"convnet 16-32": base, "+ sparse activation": base.then(*_recipe("fashion-sparse-activation"))}
+
+
+def networks() -> dict[str, Road]:
+    """The deep and the recurrent networks, small: the CIFAR-10 subset, and Fashion-MNIST."""
+    small = _recipe("cifar10-small")
+    spikformer = ("model.kind=spikformer", "model.width=0.25", "model.heads=4", "model.depth=2")
+    return {
+        "recurrent 784-128-10, Fashion-MNIST, rate, T = 8": Road("fashion-mnist", _recipe("fashion-recurrent")),
+        "VGG-9 / 8, CIFAR-10 subset, T = 2": Road("cifar10", small),
+        "Spikformer-2-64, CIFAR-10 subset, T = 2": Road("cifar10", (*small, *_sets(*spikformer))),
+        "ResNet-19 / 8, CIFAR-10 subset, T = 2": Road("cifar10", (*small, *_sets("model.kind=resnet19"))),
+    }
+
+
+def threshold(base: Road, epochs: int) -> dict[str, Road]:
     """The same fine-tuning with thresholds that are fixed, and that learn."""
-    budget = ("--epochs", "4", *_sets("train.learning_rate=1e-3"))
+    budget = ("--epochs", str(epochs), *_sets("train.learning_rate=1e-3"))
     learnt = (*budget, *_sets("threshold.learn=true"))
     return {
-        "fixed thresholds": MNIST.then(*budget),
-        "learnt, one a layer": MNIST.then(*learnt),
-        "learnt, one a channel": MNIST.then(*learnt, *_sets("threshold.per_channel=true")),
-        "learnt, one a layer, coupled loss": MNIST.then(*learnt, *_sets("threshold.coupling=0.05")),
+        "fixed thresholds": base.then(*budget),
+        "learnt, one a layer": base.then(*learnt),
+        "learnt, one a channel": base.then(*learnt, *_sets("threshold.per_channel=true")),
+        "learnt, one a layer, coupled loss": base.then(*learnt, *_sets("threshold.coupling=0.05")),
     }
 
 
 TABLES = {
+    "sparse-activation": sparse_activation,
+    "networks": networks,
     "ablation": ablation,
     "quantisation-mnist": lambda: quantisation(MNIST),
     "quantisation-fashion": lambda: quantisation(FASHION),
-    "threshold": threshold,
+    "threshold": lambda: threshold(MNIST, 4),
+    "threshold-nmnist": lambda: threshold(Road("n-mnist-small", _recipe("nmnist-small")), 10),
 }
 
 
@@ -192,7 +221,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3, metavar="N")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="roads at the same time, a thread each")
     args = parser.parse_args(words)
-    rows = table(TABLES[args.table](), make_folder(args.out), args.seeds, args.workers)
+    rows = table(TABLES[args.table](), make_folder(args.out).resolve(), args.seeds, args.workers)
     write_json(args.out / f"{args.table}.json", {"table": args.table, "seeds": args.seeds, "rows": rows})
     print(text(rows))
     return 0

@@ -19,7 +19,7 @@ from leanspike.core.records import require
 
 Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
-Kind = Literal["image", "series", "vector"]
+Kind = Literal["image", "series", "vector", "events"]
 
 _SPLIT = 0x51117  # the label under which a split's seed is derived
 
@@ -67,10 +67,11 @@ class Dataset:
     Attributes:
         name: what it was loaded as.
         x_train, x_test: ``[N, *shape]``, uint8 (255 stands for 1) or float32 in [0, 1]; ``shape`` is ``(C, H, W)``
-            for images, ``(channels, length)`` for series, ``(F,)`` for vectors.
+            for images, ``(channels, length)`` for series, ``(F,)`` for vectors, ``(frames, polarities, H, W)`` for
+            events.
         y_train, y_test: ``[N]`` int64, 0..K-1.
         classes: the K names of the classes, by label.
-        kind: ``"image"``, ``"series"`` or ``"vector"``.
+        kind: ``"image"``, ``"series"``, ``"vector"`` or ``"events"``.
         licence, source: as far as known, in words; ``source`` also says what is missing or how it was split.
 
     Raises:
@@ -88,7 +89,7 @@ class Dataset:
     source: str
 
     def __post_init__(self) -> None:
-        rank = {"image": 4, "series": 3, "vector": 2}[self.kind]
+        rank = {"image": 4, "series": 3, "vector": 2, "events": 5}[self.kind]
         for part, x, y in (("train", self.x_train, self.y_train), ("test", self.x_test, self.y_test)):
             if x.ndim != rank or x.shape[1:] != self.shape or x.dtype not in (np.uint8, np.float32):
                 raise DataError(f"x_{part} is {x.dtype} {x.shape}, not {self.kind} samples", where=self.name)

@@ -91,6 +91,11 @@ b3c946666f1bd5f3d0836a282e2755dbb4192a4f7382116ee2a4139d456731b7 17098266 test_b
 19004b019bd095265b4ce6637c9ff979c66abcbc8e658a665f791b487cdea5eb 10128 test_batch_labels.npy
 """
 )
+_NMNIST_SMALL = _files(
+    """
+f2a769e8f3fbba4dd37133aff89e36529d3fdeb881e000a6f27f676a6bcc850b 18274647 nmnist_small.zip
+"""
+)
 _CIFAR_NOTE = "lossless sheets of batch 1 only: 10,000 of the 50,000 training images, the whole test set"
 _CLOTHES = "T-shirt/top,Trouser,Pullover,Dress,Coat,Sandal,Shirt,Sneaker,Bag,Ankle boot"
 _THINGS = "airplane,automobile,bird,cat,deer,dog,frog,horse,ship,truck"
@@ -135,6 +140,16 @@ KNOWN: tuple[KnownSet, ...] = (
         forms=(Form((_CIFAR,), 50_000, 10_000), Form(_CIFAR_SHEETS, 10_000, 10_000, note=_CIFAR_NOTE)),
         train=50_000,
         test=10_000,
+    ),
+    KnownSet(
+        name="n-mnist-small",
+        shape=(32, 2, 34, 34),
+        classes=_DIGITS,
+        licence="CC BY-SA 4.0 as commonly stated by its authors",
+        citation="Orchard et al., Converting static image datasets to spiking neuromorphic datasets, 2015",
+        forms=(Form(_NMNIST_SMALL, 1_000, 100, note="the first 1,000 and 100 recordings of N-MNIST"),),
+        train=1_000,
+        test=100,
     ),
 )
 

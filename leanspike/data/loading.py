@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from leanspike.core.errors import DataError
-from leanspike.data import images, own
+from leanspike.data import images, own, recordings
 from leanspike.data.base import Dataset
 from leanspike.data.known import KNOWN, find, unknown
 
@@ -23,7 +23,8 @@ def load(name_or_path: str) -> Dataset:
     """
     try:
         if name_or_path in {known.name for known in KNOWN}:
-            return images.load_known(find(name_or_path))
+            known = find(name_or_path)
+            return recordings.load_known(known) if len(known.shape) == 4 else images.load_known(known)
         if any(mark in name_or_path for mark in _SEPARATORS) or Path(name_or_path).exists():
             return own.load_path(Path(name_or_path))
     except OSError as error:

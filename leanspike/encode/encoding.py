@@ -1,7 +1,7 @@
 """One way in: values in [0, 1] become the input of a network, ``[T, B, ...]``.
 
 Every encoder but ``delta`` takes a sample's values as features, whatever they are: the T steps of a network are
-then not the time of a series. ``delta`` turns a series' own time into the network's.
+then not the time of a series. ``delta`` turns a series' own time into the network's, ``frames`` that of a recording.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leanspike.core.errors import EncodingError
 from leanspike.core.records import require
-from leanspike.encode import delta, direct, latency, rate
+from leanspike.encode import delta, direct, frames, latency, rate
 from leanspike.encode.config import EncoderConfig, EncoderKind
 
 SUITED_READOUTS: dict[EncoderKind, tuple[str, ...]] = {
@@ -18,6 +18,7 @@ SUITED_READOUTS: dict[EncoderKind, tuple[str, ...]] = {
     "rate": rate.SUITED_READOUTS,
     "latency": latency.SUITED_READOUTS,
     "delta": delta.SUITED_READOUTS,
+    "frames": frames.SUITED_READOUTS,
 }
 
 
@@ -25,7 +26,7 @@ def encode(x: Tensor, numbers: Tensor, config: EncoderConfig, timesteps: int, se
     """Encode a batch.
 
     Args:
-        x: ``[B, ...]`` float32 in [0, 1].
+        x: ``[B, ...]`` float32 in [0, 1]; frames may be uint8, too, where 255 stands for 1.
         numbers: ``[B]`` int64, each sample's number in its set; only ``rate`` uses them.
         timesteps: T, 1 or more.
         seed: of the rate encoder's draws.
@@ -43,6 +44,8 @@ def encode(x: Tensor, numbers: Tensor, config: EncoderConfig, timesteps: int, se
         return rate.encode(x, numbers, config.gain, timesteps, seed)
     if config.kind == "latency":
         return latency.encode(x, config.gain, config.threshold, timesteps)
+    if config.kind == "frames":
+        return frames.encode(x, timesteps)
     return delta.encode(x, config.gain, config.threshold)
 
 
@@ -54,6 +57,8 @@ def decode(encoded: Tensor, config: EncoderConfig) -> Tensor:
         return rate.decode(encoded)
     if config.kind == "latency":
         return latency.decode(encoded)
+    if config.kind == "frames":
+        return frames.decode(encoded)
     return delta.decode(encoded, config.threshold)
 
 
@@ -67,6 +72,11 @@ def encoded_shape(shape: tuple[int, ...], config: EncoderConfig, timesteps: int)
     require(timesteps >= 1, "timesteps", timesteps, "a whole number of 1 or more")
     if config.kind == "latency" and timesteps < latency.MIN_TIMESTEPS:
         raise EncodingError("latency coding tells values apart by time", where="timesteps=1", remedy="take 2 or more")
+    if config.kind == "frames":
+        return _frame_shape(shape, timesteps)
+    if len(shape) == 4:
+        what = f"{config.kind} coding is for values; these are {shape[0]} frames of events"
+        raise EncodingError(what, where="encoder.kind", remedy="set encoder.kind=frames")
     if config.kind != "delta":
         return shape
     if len(shape) != 2:
@@ -79,3 +89,13 @@ def encoded_shape(shape: tuple[int, ...], config: EncoderConfig, timesteps: int)
         what = f"delta coding gives a series of {length} values {length} time steps"
         raise EncodingError(what, where=f"timesteps={timesteps}", remedy=f"set timesteps to {length}")
     return (2 * channels,)
+
+
+def _frame_shape(shape: tuple[int, ...], timesteps: int) -> tuple[int, ...]:
+    if len(shape) != 4:
+        what = f"samples of shape {list(shape)} are no frames of events [frames, polarities, height, width]"
+        raise EncodingError(what, where="encoder.kind=frames", remedy="direct, rate and latency suit values")
+    if timesteps > shape[0]:
+        what = f"{shape[0]} frames cannot fill {timesteps} time steps"
+        raise EncodingError(what, where=f"timesteps={timesteps}", remedy=f"take {shape[0]} or fewer")
+    return shape[1:]

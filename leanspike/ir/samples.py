@@ -3,7 +3,8 @@
     uint8 (255 stands for 1)   raw = floor(levels x / 255 + 1/2)      levels = 255: the bytes themselves
     floats in [0, 1]           raw = floor(levels x + 1/2)
 
-Images ``(C, H, W)`` become channels last.
+Images ``(C, H, W)`` become channels last. Of F frames of events ``(F, C, H, W)`` a program of T <= F steps takes the
+maximum over frames floor(t F / T) to floor((t + 1) F / T) - 1 in step t.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leanspike.core.errors import ProgramError
+from leanspike.ir.encodings import Sequence
 from leanspike.ir.program import Program
 
 
@@ -21,13 +23,16 @@ def raw_samples(program: Program, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Raw samples ``[N, *program.input.raw.shape]`` of the raw type's dtype.
 
     Args:
-        x: ``[N, *shape]`` uint8, or floats in [0, 1]; images channels first.
+        x: ``[N, *shape]`` uint8, or floats in [0, 1]; images and frames channels first.
 
     Raises:
         ProgramError: the samples have another shape or leave [0, 1].
     """
     wanted, levels = program.input.raw, program.input.levels
-    values = np.moveaxis(x, 1, -1) if x.ndim == 4 else x
+    if x.ndim == 5 and isinstance(program.input.encoding, Sequence) and x.shape[1] > program.steps:
+        starts = np.arange(program.steps) * x.shape[1] // program.steps
+        x = np.maximum.reduceat(x, starts, axis=1)
+    values = np.moveaxis(x, -3, -1) if x.ndim in (4, 5) else x
     if values.shape[1:] != wanted.shape:
         where = f"program {program.name}"
         raise ProgramError(f"takes samples {list(wanted.shape)}, found {list(values.shape[1:])}", where=where)

@@ -4,6 +4,7 @@
     rate       table[raw]                       thresholds on 16-bit draws, of leanspike.encode.rate, a level each
     latency    table[raw]                       the step of the spike, of leanspike.encode.latency; T for none
     delta      threshold, start                 times levels / gain, rounded; levels of 15 bits, whole for bytes
+    frames     a step's spikes as they are      a sequence [T, ...] of 1 bit
 
 Tables are made by running the encoder itself on every level, so a program's spikes are those of training.
 """
@@ -17,7 +18,7 @@ import torch
 
 from leanspike.core.records import require
 from leanspike.encode import EncoderConfig, delta, encoded_shape, latency, rate
-from leanspike.ir import Array, Direct, Input, IntType, Latency, Rate, Value
+from leanspike.ir import Array, Direct, Input, IntType, Latency, Rate, Sequence, Value
 from leanspike.ir.encodings import Delta
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import Shape
@@ -32,7 +33,8 @@ class Encoded:
 
     Attributes:
         encoder: of the run.
-        shape: of one sample as data sets have it: ``(C, H, W)``, ``(channels, length)`` or ``(F,)``.
+        shape: of one sample as data sets have it: ``(C, H, W)``, ``(channels, length)``, ``(F,)`` or
+            ``(frames, C, H, W)``.
         timesteps: T.
         seed: of the rate encoder's draws.
         exact_bytes: the data are uint8; else floats in [0, 1], which take ``LowerConfig.input_bits``.
@@ -62,6 +64,9 @@ def source(encoded: Encoded, input_bits: int) -> Source:
     """
     kind, gain = encoded.encoder.kind, encoded.encoder.gain
     shape = encoded_shape(encoded.shape, encoded.encoder, encoded.timesteps)
+    if kind == "frames":
+        x = Value("x", channels_last(shape), SPIKE)
+        return Source(Input(x, Value("raw", (encoded.timesteps, *x.shape), SPIKE), 1, Sequence()), {}, 1.0)
     bits = _DELTA_BITS if kind == "delta" else 8 if encoded.exact_bytes else input_bits
     raw = Value("raw", channels_last(encoded.shape), IntType(bits, False))
     levels = raw.type.highest // 255 * 255 if encoded.exact_bytes else raw.type.highest

@@ -154,6 +154,9 @@ class StudyConfig:
         for point in self.grid_points() + self.search_corners():
             config = self.run_at(point)
             encoded_shape(shape, config.encoder, config.timesteps)
+        if self.ann and len(shape) == 4:
+            what = "an artificial network has no time in which it could see frames of events"
+            raise ConfigError(what, where="study.ann", remedy="leave it out: --no-ann")
 
     def grid_points(self) -> list[Point]:
         """The points of the grid, cheap ones last so that no worker is left alone with a long one."""

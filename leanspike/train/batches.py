@@ -75,7 +75,7 @@ class Epoch:
         count, device = len(samples), samples.x.device
         draws = torch.Generator().manual_seed(derive(seed, Draw.ORDER, epoch))
         order = torch.randperm(count, generator=draws).to(device)
-        images = samples.x.dim() == 4
+        images = samples.x.dim() in (4, 5)
         require(images or not config.augment_shift, "train.augment_shift", config.augment_shift, "0: no images")
         require(images or not config.augment_flip, "train.augment_flip", config.augment_flip, "false: no images")
         draws = torch.Generator().manual_seed(derive(seed, Draw.AUGMENT, epoch))
@@ -111,11 +111,15 @@ def augmented(x: Tensor, border: int, shift: Tensor | None, flip: Tensor | None)
     """Mirrored and shifted images, zeros moving in.
 
     Args:
-        x: ``[B, C, H, W]``; anything where neither ``shift`` nor ``flip`` is given.
+        x: ``[B, C, H, W]``, or frames ``[B, F, C, H, W]``, all of a sample alike; anything where neither ``shift`` nor
+            ``flip`` is given.
         border: zeros put around the image.
         shift: ``[2, B]`` top left corner, 0..2 border, of the window that is cut out again.
         flip: ``[B]`` bool.
     """
+    if x.dim() == 5 and (flip is not None or shift is not None):
+        frames: Tensor = augmented(x.flatten(1, 2), border, shift, flip).unflatten(1, x.shape[1:3])
+        return frames
     if flip is not None:
         x = torch.where(flip[:, None, None, None], x.flip(-1), x)
     if shift is not None:

@@ -21,6 +21,8 @@ def coded(x: Tensor, numbers: Tensor, network: Network, config: RunConfig, seed:
         What :func:`leanspike.encode.encode` gives, or the very same spikes packed and flat, ``[T, B, F]``, where the
         C kernels draw them and a dense layer takes them.
     """
+    if config.encoder.kind == "frames":
+        return encode(x, numbers, config.encoder, config.timesteps, seed)
     values = scaled(x)
     if straight_to_bits(network, config):
         ordered = values.permute(0, 2, 3, 1) if values.dim() == 4 else values

@@ -61,12 +61,16 @@ def read(path: Path, layout: Layout | None = None, *, partial: bool = False) -> 
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}", where=path) from error
-    found = _decoder(data, path)(data)
+    return decoded(_decoder(data, path)(data), path, layout, partial=partial)
+
+
+def decoded(found: Columns, where: object, layout: Layout, *, partial: bool = False) -> Events:
+    """What a decoder found as a recording; arguments and errors as of :func:`read`."""
     size = layout.size or found.size
     fault = found.fault or _outside(found, size)
     if fault is not None and not partial:
         what = f"is damaged at byte {fault.offset:,}: {fault.what}"
-        raise DataError(what, where=path, remedy="take the part before it with partial=True, or get the file again")
+        raise DataError(what, where=where, remedy="take the part before it with partial=True, or get the file again")
     notes = () if fault is None else (f"damaged at byte {fault.offset:,}: {fault.what}; {len(found.t):,} events read",)
     return _events(found, size, layout.tick_us, notes)
 
