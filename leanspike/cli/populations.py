@@ -30,7 +30,8 @@ def lines(told: dict[str, Any]) -> Iterator[str]:
         yield f"{row['layer']}: {ours:,} spikes in the program, {theirs:,} simulated; {share:.4%} of places differ"
     places = sum(row["places"] for row in found["layers"])
     for row in found["rules"]:
-        share = row["spikes_differing"] / max(1, places)
-        yield f"with {row['rule']}: {row['decisions_differing']} decisions and {share:.4%} of places differ"
+        whole, added = (row[key] / max(1, places) for key in ("spikes_differing", "spikes_added"))
+        differs = f"{row['decisions_differing']} decisions and {whole:.4%} of places differ"
+        yield f"{row['rule']}: {differs}; {added:.4%} from the rule before"
     accuracies = f"{found['accuracy_program']:.2%} as program, {found['accuracy_simulated']:.2%} simulated (no chip)"
     yield f"accuracy {accuracies}; ends of range: {found['clipped']} voltages, {found['wrapped']} currents"

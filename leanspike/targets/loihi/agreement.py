@@ -2,7 +2,8 @@
 
     differing      (neuron, step) places at which one fires and the other does not, of all T steps
     rules          the program with one rule of the compartment more, cumulative: reset to zero, whole potentials; at
-                   last the simulated network itself, which adds what is left: rounding, granularity, ranges
+                   last the simulated network, which adds what is left: rounding, granularity, ranges. Each is compared
+                   with the program, and with the rule before it
 
 A difference is a measurement, and no fault, where the mapping names an approximation; where it names none, it is one.
 """
@@ -37,11 +38,12 @@ class LayerAgreement:
 
 @dataclass(frozen=True)
 class RuleAgreement:
-    """What a rule, with those before it, changes: decisions and places of spikes, against the program."""
+    """What a rule, with those before it, changes against the program; ``spikes_added``: against the rule before."""
 
     rule: str
     decisions_differing: int
     spikes_differing: int
+    spikes_added: int
 
 
 @dataclass(frozen=True)
@@ -96,17 +98,17 @@ def agreement(
     program = mapping.program
     names = [op.result.name for op in program.spiking]
     others = dict(variants(program))
-    rules = {rule: np.zeros(2, dtype=np.int64) for rule in (*others, SIMULATED)}
+    rules = {rule: np.zeros(3, dtype=np.int64) for rule in (*others, SIMULATED)}
     layers = {name: np.zeros(4, dtype=np.int64) for name in names}
     right, ends = np.zeros(2, dtype=np.int64), np.zeros(2, dtype=np.int64)
     for start in range(0, len(raw), _SAMPLES_AT_ONCE):
         part = slice(start, start + _SAMPLES_AT_ONCE)
-        spikes, decisions = _interpreted(program, raw[part], numbers[part])
-        for rule, variant in others.items():
-            changed, decided = _interpreted(variant, raw[part], numbers[part])
-            rules[rule] += (decided != decisions).sum(), sum((changed[n] != spikes[n]).sum() for n in names)
+        spikes, decisions = before, _ = _interpreted(program, raw[part], numbers[part])
         found, decided, reached = _simulated(mapping, raw[part], numbers[part])
-        rules[SIMULATED] += (decided != decisions).sum(), sum((found[n] != spikes[n]).sum() for n in names)
+        steps = {rule: _interpreted(variant, raw[part], numbers[part]) for rule, variant in others.items()}
+        for rule, (changed, chosen) in {**steps, SIMULATED: (found, decided)}.items():
+            rules[rule] += (chosen != decisions).sum(), _differing(changed, spikes), _differing(changed, before)
+            before = changed
         ends += reached
         for name in names:
             differs = (found[name] != spikes[name]).sum()
@@ -145,10 +147,14 @@ def _simulated(
     """As :func:`_interpreted`, and how often voltages and currents reached their end."""
     parts, decided, ends = [], [], np.zeros(2, dtype=np.int64)
     for part in simulated(mapping, raw, numbers):
-        parts.append(dict(part.spikes))
+        parts.append({op.result.name: part.spikes[op.result.name] for op in mapping.program.spiking})
         decided.append(trace(mapping, part).predictions)
         ends += sum(part.clipped.values()), sum(part.wrapped.values())
     return _joined(parts), np.concatenate(decided), ends
+
+
+def _differing(a: dict[str, Ints], b: dict[str, Ints]) -> int:
+    return sum(int((a[name] != b[name]).sum()) for name in b)
 
 
 def _joined(parts: list[dict[str, Ints]]) -> dict[str, Ints]:

@@ -24,10 +24,10 @@ from leanspike.ir import Program
 from leanspike.ir.inttype import Ints
 from leanspike.targets import seal
 from leanspike.targets.loihi import cores, page
+from leanspike.targets.loihi.approximations import Approximation
 from leanspike.targets.loihi.compartment import Compartments, Connections
 from leanspike.targets.loihi.cores import Placement
 from leanspike.targets.loihi.mapping import Layer, Mapping
-from leanspike.targets.loihi.neurons import Approximation
 from leanspike.targets.loihi.paths import populations
 
 VERSION = 1

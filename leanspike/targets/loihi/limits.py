@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from leanspike.ir import LIF, Delay, Direct, Integrate, Matmul, MaxPool, Program, Scale, SumPool
+from leanspike.ir import LIF, Conv2d, Delay, Dense, Direct, Integrate, Matmul, MaxPool, Program, Scale, SumPool, counts
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import parameters
 from leanspike.ir.violation import Violation
+from leanspike.targets.loihi import cores, synapses
+from leanspike.targets.loihi.approximations import MOST_BIAS
+from leanspike.targets.loihi.bounds import own_bias
+from leanspike.targets.loihi.compartment import ALIGNED, MOST_THRESHOLD
 from leanspike.targets.loihi.paths import Path, multi_bit, paths, populations
 
 _NO_COMPARTMENT = {
@@ -27,12 +32,12 @@ def refusals(program: Program) -> list[Violation]:
     ]
     if found:
         return found
-    layers = populations(program)
-    for op in layers:
-        found += _of_paths(program, op)
+    for op in populations(program):
+        broken = list(_of_paths(program, op))
         if not isinstance(op, MaxPool):
-            found += _of_neurons(program, op)
-    return found
+            broken += _of_neurons(program, op)
+        found += broken or _of_spikes(program, op)
+    return found or _of_memory(program)
 
 
 def _of_paths(program: Program, op: LIF | Integrate | MaxPool) -> Iterator[Violation]:
@@ -60,7 +65,7 @@ def _one_synapse_behind_pools(path: Path) -> bool:
     if synapse is None:
         return True
     behind = path.operations[path.operations.index(synapse) + 1 :]
-    return not any(isinstance(op, SumPool | type(synapse)) or hasattr(op, "weight") for op in behind)
+    return not any(isinstance(op, SumPool | Dense | Conv2d) for op in behind)
 
 
 def _of_neurons(program: Program, op: LIF | Integrate) -> Iterator[Violation]:
@@ -73,3 +78,39 @@ def _of_neurons(program: Program, op: LIF | Integrate) -> Iterator[Violation]:
     if isinstance(op, LIF) and op.refractory:
         what = "a refractory period: Lava's simulation, which this mapping is held to, has none"
         yield Violation(name, what, "neuron.refractory=0")
+
+
+def _of_spikes(program: Program, op: LIF | Integrate | MaxPool) -> list[Violation]:
+    """Parameters that a layer cannot take which spikes reach; a layer that the host drives is scaled to fit."""
+    name, found = op.result.name, []
+    ways = [way for way in paths(program, op) if not multi_bit(program, way)]
+    if isinstance(op, LIF) and ways and int(program.array(op.threshold).max()) > MOST_THRESHOLD + 1:
+        what = f"a threshold of {program.array(op.threshold).max():,}: 17 bits hold {MOST_THRESHOLD + 1:,}"
+        found.append(Violation(name, what, "fewer bits in the weights"))
+    bias = int(abs(own_bias(program, op)).max())
+    if ways and bias << ALIGNED > MOST_BIAS:
+        what = f"a bias of {bias:,}: mantissa and exponent hold {MOST_BIAS >> ALIGNED:,}"
+        found.append(Violation(name, what, "fewer bits in the weights, or model.norm=none"))
+    for synapse in [way.synapse for way in ways if way.synapse is not None]:
+        weights = program.array(synapse.weight).ravel()
+        if synapses.stored(weights, ALIGNED) is None:
+            remedy = "weights of 8 bits, which map exactly"
+            found.append(Violation(name, f"weights of up to {abs(weights).max():,}, which no exponent reaches", remedy))
+    return found
+
+
+def _of_memory(program: Program) -> list[Violation]:
+    """More synapses than a chip's memory holds, seen before they are unrolled."""
+    sparse = {name: replace(array, form="sparse") for name, array in program.arrays.items()}
+    counted, bits, total = replace(program, arrays=sparse), 0, 0
+    for op in populations(program):
+        for way in paths(program, op):
+            if way.synapse is None or multi_bit(program, way):
+                continue
+            form = synapses.stored(program.array(way.synapse.weight).ravel(), ALIGNED)
+            number = int(counts.reach(way.synapse, counted).sum())
+            total, bits = total + number, bits + number * (form.bits if form else 8)
+    if bits <= cores.CORES * cores.SYNAPSE_BITS:
+        return []
+    what = f"{total:,} synapses take {bits // 8:,} bytes, a chip has {cores.CORES * cores.SYNAPSE_BITS // 8:,}"
+    return [Violation("chip", what, "fewer or narrower synapses: model.width, prune.sparsity, weights.bits")]

@@ -3,13 +3,10 @@
     V = 2^s v                     the voltage of a compartment for the potential v of a neuron
     W 2^e = w 2^(s - 6)           so that 64 W 2^e = 2^s w
 
-A layer of spikes has s = 6 to 8; weights of up to 8 bits with sign are exact then. A multi-bit input in direct coding
+A layer of spikes has s = 6: weights of up to 8 bits with sign are exact then. A multi-bit input in direct coding
 reaches its neurons as a bias that the host computes, one for each sample and neuron: such a layer has no synapses, and
-s is what the range of biases leaves. A max pool of spikes is compartments that fire at the first spike.
-
-A layer's input comes ``depth`` steps later than in the program, and biases act from the first step on. So a
-compartment starts at the voltage from which its bias brings it to 0 in ``depth`` steps: decay(V0) = V1 - bias has the
-solution V0 = sign(q) ceil(4096 |q| / (4096 - dv)) for every q = V1 - bias.
+s is what the range of biases leaves. A max pool of spikes is compartments that fire at the first spike. A layer's input
+comes ``depth`` steps later than in the program.
 
 What is not exact is named in ``approximations``; a mapping without any gives the program's spikes and potentials.
 """
@@ -21,12 +18,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from leanspike.core.errors import TargetError
 from leanspike.ir import MaxPool, Program, ranges, reference
 from leanspike.ir.ops import sources
-from leanspike.targets.loihi import neurons, synapses
+from leanspike.targets.loihi import approximations, neurons, synapses
+from leanspike.targets.loihi.approximations import Approximation
+from leanspike.targets.loihi.bounds import Neurons, bounds, leak_rounds, own_bias
 from leanspike.targets.loihi.compartment import ALIGNED, INPUT, Compartments, Connections
-from leanspike.targets.loihi.neurons import Approximation, Neurons
 from leanspike.targets.loihi.paths import Path, edges, multi_bit, paths, populations
 
 
@@ -74,11 +71,7 @@ class Mapping:
 
 
 def mapped(program: Program) -> Mapping:
-    """Map a program that :func:`leanspike.targets.loihi.limits.refusals` accepts.
-
-    Raises:
-        TargetError: weights that no exponent reaches.
-    """
+    """Map a program that :func:`leanspike.targets.loihi.limits.refusals` accepts."""
     found, told = ranges(program), list[Approximation]()
     layers: dict[str, Layer] = {}
     connections: list[Connections] = []
@@ -86,14 +79,15 @@ def mapped(program: Program) -> Mapping:
         ways = paths(program, op)
         host = any(multi_bit(program, way) for way in ways)
         depth = 0 if host else 1 + max(layers[way.source].depth if way.source in layers else 0 for way in ways)
-        s = ALIGNED
-        if not isinstance(op, MaxPool):
-            limits = neurons.bounds(program, found, op)
-            s = neurons.shift_of(program, op, limits, host=host)
-        of = neurons.populate(program, op, s, depth)
+        if isinstance(op, MaxPool):
+            s = ALIGNED
+            of = neurons.populate(program, op, s, depth, rounds=False)
+        else:
+            limits, rounds = bounds(program, found, op), leak_rounds(program, op, host=host)
+            s = approximations.shift_of(program, op, limits, host=host)
+            of = neurons.populate(program, op, s, depth, rounds=rounds)
+            told += approximations.of_neurons(program, op, limits, of, s, depth, rounds=rounds)
         layers[op.result.name] = Layer(op, s, depth, host, of)
-        if not isinstance(op, MaxPool):
-            told += neurons.approximations(program, op, limits, of, s, depth, host=host)
         for way in () if host else ways:
             late = depth - 1 - (layers[way.source].depth if way.source in layers else 0)
             connection, lost = _connected(program, way, s, late)
@@ -106,9 +100,7 @@ def mapped(program: Program) -> Mapping:
 def _connected(program: Program, way: Path, s: int, delay: int) -> tuple[Connections, int]:
     found = edges(program, way)
     form = synapses.stored(found.weights, s)
-    if form is None:
-        remedy = "weights of 8 bits"
-        raise TargetError(f"no weight exponent reaches the weights from {way.source}", where=way.target, remedy=remedy)
+    assert form is not None, "limits refuse weights that no exponent reaches"
     source = INPUT if way.source == program.input.result.name else way.source
     ends = found.shape, found.sources, found.targets
     return Connections(source, way.target, *ends, form.mantissas, form.exponent, form.bits, delay), form.lost
@@ -123,6 +115,7 @@ def with_host_bias(layer: Layer, program: Program, raw: npt.NDArray[np.integer])
         if not isinstance(op, Neurons) and all(name in values for name in sources(op)):
             values[op.result.name] = reference.apply(op, program, values, {}, 0)
     assert not isinstance(layer.of, MaxPool)
-    driven = values[layer.of.source] + neurons.own_bias(program, layer.of)
-    mantissa, exponent = neurons.bias_of(neurons.scaled(driven.reshape(len(raw), -1), layer.shift))
+    driven = (values[layer.of.source] + own_bias(program, layer.of)).reshape(len(raw), -1)
+    rounds = leak_rounds(program, layer.of, host=True)
+    mantissa, exponent = neurons.bias_of(neurons.voltage(driven, layer.shift, rounds=rounds))
     return replace(layer.compartments, bias=mantissa, bias_exponent=exponent)
