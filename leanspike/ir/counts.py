@@ -89,17 +89,25 @@ def constant_values(program: Program) -> set[str]:
 
 def reach(synapse: Synapse | Scale, program: Program) -> Ints:
     """Connections of every input, of the source's shape: of dense weights all, of sparse ones those that are not 0."""
-    source = program.values[synapse.source].shape
     if isinstance(synapse, Scale):
-        return np.ones(source, dtype=np.int64)
+        return np.ones(program.values[synapse.source].shape, dtype=np.int64)
     weight = program.arrays[synapse.weight]
-    kernel = weight.values.shape
-    outputs: Ints = np.full(kernel[:-1], kernel[-1])
+    outputs: Ints = np.full(weight.values.shape[:-1], weight.values.shape[-1])
     if weight.form == "sparse":
         outputs = (weight.values != 0).sum(-1)
+    return spread(synapse, program, outputs)
+
+
+def spread(synapse: Synapse, program: Program, rows: Ints) -> Ints:
+    """What every input meets, of the source's shape, where each row of weights that it reaches holds ``rows`` of it.
+
+    Args:
+        rows: a figure for every row of the weight array: of its shape without the last axis.
+    """
     if isinstance(synapse, Dense):
-        return outputs
-    table = _cumulated(_cumulated(outputs, 0, synapse.stride), 1, synapse.stride)
+        return rows
+    source, kernel = program.values[synapse.source].shape, rows.shape
+    table = _cumulated(_cumulated(rows, 0, synapse.stride), 1, synapse.stride)
     (first, last), (left, right) = (
         _taps(synapse, source[axis], synapse.result.shape[axis], kernel[axis]) for axis in (0, 1)
     )

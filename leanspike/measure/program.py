@@ -17,13 +17,14 @@ import numpy.typing as npt
 from leanspike import engine
 from leanspike.core.errors import MissingTool
 from leanspike.core.trace import Trace
-from leanspike.ir import Program, run_fast
-from leanspike.ir.counts import multiplies, synapses, synaptic_operations
+from leanspike.ir import Program
+from leanspike.ir.counts import multiplies, synapses
 from leanspike.measure.activity import LayerActivity, firing_rates, sparsity, spikes_per_sample
 from leanspike.measure.energy import energies
 from leanspike.measure.footprint import Footprint, footprint
 from leanspike.measure.quality import accuracy, correct, wilson
-from leanspike.measure.work import Executed, executed
+from leanspike.measure.tally import Tally, tally
+from leanspike.measure.work import Executed, arithmetic
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,9 @@ class Measurement:
         sparsity: share of (neuron, step) pairs without a spike; None without a spiking layer.
         macs, acs: synaptic operations a sample, mean.
         footprint: memory as stored.
-        executed: the arithmetic by layer, kind and width.
-        energy_nj: of that, nJ a sample by every model of :mod:`leanspike.measure.energy`; None where one has no figure.
+        executed: the arithmetic by layer, kind and width; memory traffic is for :mod:`leanspike.measure.account`.
+        energy_nj: of that, nJ a sample by every model of :mod:`leanspike.measure.energy` that prices no more;
+            None where one has no figure.
     """
 
     predictions: npt.NDArray[np.int64]
@@ -73,11 +75,12 @@ def measure(
     Raises:
         ProgramError: the samples do not fit the program. DataError: no samples, or not as many labels.
     """
-    trace, synaptic = _run(program, raw, numbers)
+    trace, found = _run(program, raw, numbers)
+    synaptic = {name: float(done.sum()) for name, done in found.operations.items()}
     layers = [_activity(program, op.result.name, trace.spikes[op.result.name]) for op in program.spiking]
     right, steps = correct(trace.predictions, labels), float(trace.steps.mean())
     multiplied = {op.result.name for op in synapses(program) if multiplies(op, program)}
-    work = executed(program, synaptic, {layer.name: layer.spikes for layer in layers}, steps)
+    work = Executed(arithmetic(program, found))
     return Measurement(
         trace.predictions,
         accuracy(trace.predictions, labels),
@@ -94,16 +97,28 @@ def measure(
     )
 
 
-def _run(
-    program: Program, raw: npt.NDArray[Any], numbers: npt.NDArray[np.int64] | None
-) -> tuple[Trace, dict[str, float]]:
-    """Trace, and synaptic operations a sample: by the engine, or where it was not built by the interpreter, slower."""
-    try:
-        trace, counts = engine.run_counted(program, raw, numbers)
-        done = counts.synaptic
-    except MissingTool:
-        trace, done = run_fast(program, raw, numbers), synaptic_operations(program, raw, numbers)
-    return trace, {name: float(count.mean()) for name, count in done.items()}
+def _run(program: Program, raw: npt.NDArray[Any], numbers: npt.NDArray[np.integer] | None) -> tuple[Trace, Tally]:
+    """Trace and what was executed: by the engine; where it was not built or cannot tell, by the interpreter, slower."""
+    if all(op.hold is None for op in program.spiking):
+        try:
+            trace, counts = engine.run_counted(program, raw, numbers)
+        except MissingTool:
+            pass
+        else:
+            return trace, _totals(trace, counts)
+    return tally(program, raw, numbers)
+
+
+def _totals(trace: Trace, counts: engine.Counts) -> Tally:
+    """What the engine counted, all steps as one."""
+    spikes = {name: _mean(found) for name, found in trace.spikes.items()}
+    done = {name: _mean(found) for name, found in counts.synaptic.items()}
+    updates = {name: _mean(found) for name, found in counts.updates.items()}
+    return Tally(_mean(trace.steps), spikes, done, {}, {}, updates)
+
+
+def _mean(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    return np.array([counts.mean()])
 
 
 def _activity(program: Program, name: str, spikes: npt.NDArray[np.int64]) -> LayerActivity:

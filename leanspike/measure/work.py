@@ -1,30 +1,37 @@
-"""The arithmetic a program executes for an answer, by layer, kind and width; a sample, on average.
+"""The arithmetic a program executes for an answer, by layer, kind and width; a sample, on average, and step by step.
 
     mac       x w added to a sum                      a synapse whose input is wider than 1 bit
     ac        w added to a sum                        a synapse of spikes; one a spike and connection
-    leak      v m                                     a neuron and step; none where every m is 2^k: v is then kept
-    current   (leaked v) + I, and + b                 one or two a neuron and step
-    compare   u >= theta                              a neuron and step
+    update    one new potential                       a neuron and step; what it takes is counted in the next four
+    leak      v m                                     of an update; none where every m is 2^k: v is then kept
+    current   (leaked v) + I, and + b                 of an update, one or two
+    compare   u >= theta                              of an update; and wider values against each other in a max pool
     reset     u - theta                               a spike, where the reset subtracts
     join      a + b, and the adds of a sum pool       a value and step; once where the input is constant
 
-MACs and ACs are executed operations (:mod:`leanspike.ir.counts`); the others follow exactly from neurons, the steps
-that each sample used, and its spikes. Not counted: refractory counters, the encoder, the maximum of a pool,
-the readout.
+Two variants. ``event``: a zero costs nothing, and what a constant input feeds is computed once. ``dense``: every input
+in every step. Not counted: the encoder, refractory counters, the maximum (a logical or) of spikes, the readout.
+Neurons that a refractory period holds are not updated.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from leanspike.ir import Program
-from leanspike.ir.counts import constant_values, multiplies
-from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, MaxPool, Operation, Reshape, SumPool
+import numpy as np
 
-Kind = Literal["mac", "ac", "leak", "current", "compare", "reset", "join", "uncounted"]
+from leanspike.ir import Program
+from leanspike.ir.counts import Working, constant_values, multiplies
+from leanspike.ir.inttype import SPIKE
+from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, Matmul, MaxPool, Operation, Scale, SumPool, sources
+from leanspike.measure.tally import Floats, Tally, whole
+
+Kind = Literal["mac", "ac", "update", "leak", "current", "compare", "reset", "join"]
+Variant = Literal["event", "dense"]
+VARIANTS: tuple[Variant, ...] = ("event", "dense")
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,9 @@ class Work:
     Attributes:
         layer: name of the operation's value.
         bits: width of the sum or difference.
-        factors: widths of the two factors, where something is multiplied.
         count: a sample, mean.
+        factors: widths of the two factors, where something is multiplied.
+        steps: the same in every step; empty where only the sum is known.
     """
 
     layer: str
@@ -43,77 +51,99 @@ class Work:
     bits: int
     count: float
     factors: tuple[int, int] | None = None
+    steps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """Accesses to memory of one kind in one layer: what an energy model with memory figures prices."""
+    """Accesses to memory of one kind in one layer; :mod:`leanspike.measure.traffic` says of which machine.
+
+    Attributes:
+        bits: width of an access; a fraction where codes share a byte.
+        count: a sample, mean.
+        memory: bytes of the memory that is accessed, which a price goes by.
+        steps: as in :class:`Work`.
+    """
 
     layer: str
-    what: Literal["weight", "potential", "spike", "bias", "address"]
+    what: Literal[
+        "weight", "address", "sum", "potential", "counter", "delay", "spike", "input", "bias", "threshold", "leak"
+    ]
     access: Literal["read", "write"]
-    bits: int
+    bits: float
     count: float
+    memory: float
+    steps: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Executed:
-    """What was executed; ``traffic`` is None where it was not counted."""
+    """What was executed a sample; ``traffic`` and ``instructions`` (of a processor) are None where not counted."""
 
     work: tuple[Work, ...]
     traffic: tuple[Traffic, ...] | None = None
+    instructions: float | None = None
 
 
-def executed(
-    program: Program, synaptic: Mapping[str, float], spikes: Mapping[str, float], mean_steps: float
-) -> Executed:
-    """The arithmetic of a program.
+def arithmetic(
+    program: Program, found: Tally, variant: Variant = "event", still: Variant = "event"
+) -> tuple[Work, ...]:
+    """The arithmetic of a program whose steps are tallied.
 
     Args:
-        synaptic: executed synaptic operations a sample, by the name of the synapse's value.
-        spikes: a sample, by the name of the layer's value.
-        mean_steps: steps that a sample used.
+        still: the variant of what has a constant input, where the others are of the ``event`` variant: it runs once.
     """
-    found: list[Work] = []
-    constant = constant_values(program)
+    constant = constant_values(program) if variant == "event" else set()
+    once = (np.arange(len(found.used)) == 0).astype(np.float64)
+    work: list[Work] = []
     for op in program.operations:
-        name = op.result.name
-        if isinstance(op, Dense | Conv2d):
-            found.append(_synapse(op, program, synaptic[name]))
+        if isinstance(op, Dense | Conv2d | Scale | Matmul):
+            name, every = op.result.name, whole(op, program)["operations"]
+            done = found.used * every if variant == "dense" else found.operations[name]
+            work.append(_working(op, program, once * every if name in constant and still == "dense" else done))
         elif isinstance(op, LIF | Integrate):
-            found += _neurons(op, program, mean_steps, spikes.get(name, 0.0))
+            work += _neurons(op, program, found)
         else:
-            steps = 1.0 if name in constant else mean_steps
-            found += _rest(op, steps)
-    return Executed(tuple(found))
+            work += _rest(op, program, once if op.result.name in constant else found.used)
+    return tuple(work)
 
 
-def _synapse(op: Dense | Conv2d, program: Program, count: float) -> Work:
-    bits = op.result.type.bits
+def _work(layer: str, kind: Kind, bits: int, steps: Floats, factors: tuple[int, int] | None = None) -> Work:
+    return Work(layer, kind, bits, float(steps.sum()), factors, tuple(map(float, steps)))
+
+
+def _working(op: Working, program: Program, steps: Floats) -> Work:
+    name, bits = op.result.name, op.result.type.bits
     if not multiplies(op, program):
-        return Work(op.result.name, "ac", bits, count)
-    factors = program.values[op.source].type.bits, program.arrays[op.weight].type.bits
-    return Work(op.result.name, "mac", bits, count, factors)
+        return _work(name, "ac", bits, steps)
+    sides = [program.values[source].type.bits for source in sources(op)]
+    if not isinstance(op, Matmul):
+        sides.append(program.arrays[op.factor if isinstance(op, Scale) else op.weight].type.bits)
+    return _work(name, "mac", bits, steps, (sides[0], sides[1]))
 
 
-def _neurons(op: LIF | Integrate, program: Program, steps: float, spikes: float) -> Iterator[Work]:
-    name, bits = op.result.name, program.state[op.state].type.bits
-    updates = math.prod(op.result.shape) * steps
-    leak = program.arrays[op.leak]
-    if (leak.values != 1 << op.shift).any():
-        yield Work(name, "leak", bits, updates, (bits, leak.type.bits))
-    yield Work(name, "current", bits, updates * (1 if op.bias is None else 2))
+def leaks(op: LIF | Integrate, program: Program) -> bool:
+    """Whether the potential is multiplied at all."""
+    return bool((program.arrays[op.leak].values != 1 << op.shift).any())
+
+
+def _neurons(op: LIF | Integrate, program: Program, found: Tally) -> Iterator[Work]:
+    name, bits, updates = op.result.name, program.state[op.state].type.bits, found.active[op.result.name]
+    yield _work(name, "update", bits, updates)
+    if leaks(op, program):
+        yield _work(name, "leak", bits, updates, (bits, program.arrays[op.leak].type.bits))
+    yield _work(name, "current", bits, updates * (1 if op.bias is None else 2))
     if isinstance(op, LIF):
-        yield Work(name, "compare", bits, updates)
+        yield _work(name, "compare", bits, updates)
         if op.reset == "subtract":
-            yield Work(name, "reset", bits, spikes)
+            yield _work(name, "reset", bits, found.nonzero[name])
 
 
-def _rest(op: Operation, steps: float) -> Iterator[Work]:
-    size, bits = math.prod(op.result.shape), op.result.type.bits
+def _rest(op: Operation, program: Program, steps: Floats) -> Iterator[Work]:
+    name, size, bits = op.result.name, math.prod(op.result.shape), op.result.type.bits
     if isinstance(op, Add):
-        yield Work(op.result.name, "join", bits, size * steps)
+        yield _work(name, "join", bits, size * steps)
     elif isinstance(op, SumPool):
-        yield Work(op.result.name, "join", bits, size * (op.size**2 - 1) * steps)
-    elif not isinstance(op, Reshape | MaxPool):
-        yield Work(op.result.name, "uncounted", bits, math.nan)
+        yield _work(name, "join", bits, size * (op.size**2 - 1) * steps)
+    elif isinstance(op, MaxPool) and program.values[op.source].type != SPIKE:
+        yield _work(name, "compare", bits, size * (op.size**2 - 1) * steps)

@@ -57,6 +57,10 @@ class TuneConfig:
         require(self.fine_epochs >= 1, "fine_epochs", self.fine_epochs, "a whole number from 1 up")
         require(0 <= self.within < 1, "--within", self.within, "a share of accuracy, 0 up to 1")
         require(self.run.train.validation > 0, "train.validation", self.run.train.validation, "above 0: goals need it")
+        quick = energy.models("arithmetic", "synaptic")
+        remedy = f"one that needs no count of memory traffic or instructions: {', '.join(quick)}"
+        known = energy.model(self.energy_model).kind in ("arithmetic", "synaptic")
+        require(known, "energy_model", self.energy_model, remedy)
         spikes_only = energy.model(self.energy_model).kind == "synaptic"
         told = not (spikes_only and "energy" in self.goals and self.run.encoder.kind == "direct")
         require(told, "energy_model", self.energy_model, "arithmetic-45nm: pixels under direct coding are multiplied")
