@@ -13,7 +13,7 @@ from leanspike.core.errors import LeanspikeError
 
 COMMANDS = (
     "data", "neuron", "train", "study", "tune", "lean", "compress", "lower", "show", "emit", "check", "measure",
-    "mismatch", "run", "report", "bench",
+    "costs", "mismatch", "run", "report", "bench",
 )  # fmt: skip
 
 

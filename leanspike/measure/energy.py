@@ -145,10 +145,10 @@ class Energy:
 
 
 def models(*kinds: ModelKind) -> tuple[str, ...]:
-    """Names of the models of these kinds, or of all, the arithmetic ones first."""
+    """Names of the models of these kinds, or of all, the arithmetic ones first, weights on the chip before DRAM."""
     names = sorted(entry.name.removesuffix(".toml") for entry in _folder().iterdir() if entry.name.endswith(".toml"))
     chosen = [name for name in names if model(name).kind in (kinds or ORDER)]
-    return tuple(sorted(chosen, key=lambda name: ORDER.index(model(name).kind)))
+    return tuple(sorted(chosen, key=lambda name: (ORDER.index(model(name).kind), model(name).weights_in == "dram")))
 
 
 @functools.cache
