@@ -43,7 +43,7 @@ class LeanConfig:
 
     Attributes:
         epochs: of a step's fine-tuning.
-        finish_epochs: of the last one.
+        finish_epochs: of the last one, and where the budget is missed of a patient round before it.
         learning_rate: of both; 0 takes that of a compression.
         margin: accuracy above the target that the validation split must show: it chooses, so it flatters.
     """
@@ -113,12 +113,12 @@ class _Walker:
         self.runs = {0: start}
         self.told = -1
 
-    def attempt(self, number: int, place: Step, settings: Settings) -> dict[str, float]:
+    def attempt(self, number: int, place: Step, settings: Settings, patient: bool) -> dict[str, float]:
         """Compress from a place to the settings, and measure."""
         folder, config = self.folder(number), self.config
         if not (folder / FIGURES).exists():
             parent = self.run_of(place.number)
-            epochs = config.finish_epochs if settings == place.settings else config.epochs
+            epochs = config.finish_epochs if patient else config.epochs
             training = replace(fine_tuning(parent.run), epochs=epochs)
             if config.learning_rate:
                 training = replace(training, learning_rate=config.learning_rate)

@@ -8,8 +8,9 @@ so that moves which cost nothing come before those that cost. Each round goes th
 which is still missed (all of them where only an accuracy is asked for) and down each knob's ladder until accuracy
 falls below the floor. Accuracy is scarce: at first a move must take a quarter off a limit that is missed, and a rung
 that does not is passed over; only if the limits are missed then, the rounds are repeated with moves that save less.
-If they still are, one more round may fall a point below the target: a credit on what comes last, a longer fine-tuning
-of the place, which is kept if it is better. A move that was tried from the same place is not tried again.
+If they still are, a patient round gives every move the long fine-tuning that otherwise comes last; then one more may
+fall a point below the target: a credit on what does come last, a long fine-tuning of the place, kept if it is better.
+A move that was tried from the same place is not tried again with the same patience.
 
 Everything here is a function of the figures that ``attempt`` gives, so a road that was cut off is walked again from the
 start, over the steps whose figures are stored.
@@ -52,8 +53,9 @@ class Step:
 
 
 Verdict = Literal["kept", "too inaccurate", "saves too little"]
-Attempt = Callable[[int, Step, Settings], Mapping[str, float]]
-"""(number of the new step, the place to start from, the settings asked for) -> figures on validation data."""
+Attempt = Callable[[int, Step, Settings, bool], Mapping[str, float]]
+"""(number of the new step, the place to start from, the settings asked for, whether to fine-tune long) -> figures on
+validation data."""
 
 
 class Road:
@@ -66,7 +68,7 @@ class Road:
     def __init__(self, start: Step, budget: Budget, attempt: Attempt, watch: Callable[[Road], Any]) -> None:
         self.budget, self.attempt, self.watch = budget, attempt, watch
         self.steps, self.place = [start], start
-        self.tried: dict[tuple[int, Settings], int] = {}
+        self.tried: dict[tuple[int, Settings, bool], int] = {}
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -76,9 +78,9 @@ class Road:
             return EVERYTHING
         return tuple(name for name, limit in limits.items() if self.place.figures[name] > limit)
 
-    def go(self, settings: Settings, floor: float, worth: float = 0.0) -> Verdict:
+    def go(self, settings: Settings, floor: float, worth: float = 0.0, patient: bool = False) -> Verdict:
         """Make a move, or recall it, and keep it if it is accurate and saves enough."""
-        step = self._step(settings)
+        step = self._step(settings, patient)
         if step.figures["accuracy"] < floor:
             verdict: Verdict = "too inaccurate"
         else:
@@ -88,7 +90,7 @@ class Road:
 
     def finish(self) -> None:
         """Fine-tune the place, and keep that if it is more accurate and no limit is broken by it."""
-        step = self._step(self.place.settings)
+        step = self._step(self.place.settings, patient=True)
         worse = self.budget.within(self.place.figures) and not self.budget.within(step.figures)
         better = step.figures["accuracy"] > self.place.figures["accuracy"] and not worse
         self._judge(step, "kept" if better else "too inaccurate", self.place.figures["accuracy"])
@@ -98,14 +100,15 @@ class Road:
         before = self.place.figures
         return max((1 - step.figures[name] / before[name] for name in self.missed if before[name]), default=0.0)
 
-    def _step(self, settings: Settings) -> Step:
-        known = self.tried.get((self.place.number, settings))
+    def _step(self, settings: Settings, patient: bool) -> Step:
+        known = self.tried.get((self.place.number, settings, patient))
         if known is None:
             known = len(self.steps)
-            figures = self.attempt(known, self.place, settings)
-            done = told(self.place.settings, settings)
+            figures = self.attempt(known, self.place, settings, patient)
+            longer = patient and settings != self.place.settings
+            done = told(self.place.settings, settings) + (", fine-tuned long" if longer else "")
             self.steps.append(Step(known, self.place.number, done, settings, figures, False))
-            self.tried[self.place.number, settings] = known
+            self.tried[self.place.number, settings, patient] = known
         return self.steps[known]
 
     def _judge(self, step: Step, verdict: Verdict, floor: float) -> None:
@@ -131,6 +134,7 @@ def walk(road: Road, *, margin: float, rounds: tuple[float, ...] = ALLOWANCES) -
             if floor == least:
                 break
     if budget.limits and road.missed and least:
+        _round(road, least, 0.0, patient=True)
         _round(road, least - CREDIT, 0.0)
     road.finish()
     if budget.met(road.place.figures):
@@ -138,10 +142,10 @@ def walk(road: Road, *, margin: float, rounds: tuple[float, ...] = ALLOWANCES) -
     return min(road.steps, key=lambda step: (budget.shortfall(step.figures), step.number))
 
 
-def _round(road: Road, floor: float, worth: float) -> None:
+def _round(road: Road, floor: float, worth: float, patient: bool = False) -> None:
     for knob in useful(road.missed):
         settings = lower_rung(road.place.settings, knob)
         while settings is not None and knob in useful(road.missed):
-            if road.go(settings, floor, worth) == "too inaccurate":
+            if road.go(settings, floor, worth, patient) == "too inaccurate":
                 break
             settings = lower_rung(settings, knob)
