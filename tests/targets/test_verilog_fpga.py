@@ -85,13 +85,16 @@ class Fake:
     fmax: float = 80.0
     asked: list[str] = dataclasses.field(default_factory=list)
 
-    def run(self, tool: tools.Tool, _: Any, folder: Path, log: Path) -> int:
+    def run(self, tool: tools.Tool, arguments: Any, folder: Path, log: Path) -> int:
         lanes = int((folder / "lanes").read_text())
+        sizes = self.sizes(lanes)
+        if any("-nodsp" in argument for argument in arguments):
+            sizes = {**sizes, "MULT18X18D": 0, "LUT4": 7 * sizes["LUT4"]}
         self.asked.append(f"{tool.name} {lanes}")
         log.write_text("a log")
         (folder / "netlist.json").write_text("{}")
-        (folder / "stat.json").write_text(stat(self.sizes(lanes)))
-        sites = {"TRELLIS_COMB": self.sizes(lanes)["LUT4"] + 10, "TRELLIS_FF": 5, "DP16KD": self.sizes(lanes)["DP16KD"]}
+        (folder / "stat.json").write_text(stat(sizes))
+        sites = {"TRELLIS_COMB": sizes["LUT4"] + 10, "TRELLIS_FF": 5, "DP16KD": sizes["DP16KD"]}
         (folder / "report.json").write_text(report(self.fmax, **sites))
         return 0
 
@@ -126,7 +129,7 @@ def test_devices_are_whole_and_cited() -> None:
     for found in devices().values():
         assert set(found.source) == {"lut4", "ff", "bram", "bram_bits", "dsp", "pins"}
         assert all("FPGA-DS-" in told or "nextpnr" in told for told in found.source.values())
-        assert found.synth[0] == f"synth_{found.family}"
+        assert found.synth[0] == found.synth_without_dsp[0] == f"synth_{found.family}"
         assert found.family in defaults()
 
 
@@ -261,6 +264,13 @@ def test_a_small_device_is_told_before_placement(
     assert "larger --device" in told
     assert fake.asked == ["yosys 32"]
     assert results(tmp_path) == set()
+
+
+def test_multipliers_beyond_those_of_the_device_are_built_of_luts(fake: Fake, tmp_path: Path) -> None:
+    fake.sizes = lambda lanes: {"LUT4": 100 * lanes, "TRELLIS_FF": 5, "DP16KD": 2, "MULT18X18D": 4 * lanes}
+    found = explored(tmp_path, explore.Budget())
+    assert [point.estimate.needed.dsp for point in found.points] == [4, 8, 16, 0, 0, 0]
+    assert [point.estimate.needed.lut4 for point in found.points] == [100, 200, 400, 5600, 11200, 22400]
 
 
 @pytest.mark.usefixtures("fake")

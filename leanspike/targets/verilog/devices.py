@@ -41,7 +41,7 @@ class Device:
         name: what ``--device`` takes.
         title: maker, part, package, speed grade.
         family: which nextpnr places it.
-        synth: yosys' command and its options.
+        synth: yosys' command and its options; ``synth_without_dsp`` makes multipliers of LUT4.
         nextpnr: options that name the part.
         sites: what it has.
         bram_bits: of one block.
@@ -52,6 +52,7 @@ class Device:
     title: str
     family: Family
     synth: tuple[str, ...]
+    synth_without_dsp: tuple[str, ...]
     nextpnr: tuple[str, ...]
     sites: Sites
     bram_bits: int
@@ -100,6 +101,7 @@ def _device(name: str, entry: Mapping[str, Any], table: Mapping[str, Any]) -> De
         title=entry["title"],
         family=table["family"],
         synth=tuple(table["synth"]),
+        synth_without_dsp=tuple(table["synth_without_dsp"]),
         nextpnr=tuple(entry["nextpnr"]),
         sites=Sites(**{field.name: entry[field.name] for field in fields(Sites)}),
         bram_bits=entry["bram_bits"],

@@ -155,7 +155,7 @@ def _estimated(program: Program, lanes: int, place_on: Device, kept: Path, count
         work = Path(temporary)
         files = core.write(program, work, core.Shape(lanes=lanes))
         texts = {name: hashlib.sha256((work / name).read_bytes()).hexdigest() for name in files}
-        circuit = content_hash({"files": texts, "device": place_on.name, "yosys": tools.find("yosys").version})
+        circuit = content_hash({"files": texts, "device": to_dict(place_on), "yosys": tools.find("yosys").version})
         path = kept / f"{lanes}-lanes-{content_hash([circuit, counted_on])}.json"
         point = _read(Point, path)
         if point is not None:

@@ -55,6 +55,8 @@ class Synthesis:
 def synthesise(folder: Path, sources: Sequence[str], top: str, device: Device, log: Path) -> Synthesis:
     """Synthesise Verilog files for a device; the netlist is written to ``folder / NETLIST``.
 
+    A circuit of more multipliers than the device has is synthesised once more, with all of them built of LUT4.
+
     Args:
         folder: where the sources and the memory files that they read lie; yosys runs there.
         sources: names of the Verilog files.
@@ -63,6 +65,13 @@ def synthesise(folder: Path, sources: Sequence[str], top: str, device: Device, l
     Raises:
         MissingTool: no yosys. TargetError: yosys refuses the circuit, or it holds a latch.
     """
+    made = _synthesised(folder, sources, top, device.synth, log)
+    if made.needed.dsp <= device.sites.dsp:
+        return made
+    return _synthesised(folder, sources, top, device.synth_without_dsp, log)
+
+
+def _synthesised(folder: Path, sources: Sequence[str], top: str, synth: Sequence[str], log: Path) -> Synthesis:
     yosys = tools.find("yosys")
     script = "; ".join(
         [
@@ -70,7 +79,7 @@ def synthesise(folder: Path, sources: Sequence[str], top: str, device: Device, l
             f"hierarchy -check -top {top}",
             "proc",
             "select -assert-none t:$dlatch",
-            f"{' '.join(device.synth)} -top {top} -json {NETLIST}",
+            f"{' '.join(synth)} -top {top} -json {NETLIST}",
             f"tee -q -o {_STAT} stat -json",
         ]
     )
