@@ -154,12 +154,13 @@ def _implement(args: argparse.Namespace, program: Program, order: Order, counter
 
 
 def _explore(args: argparse.Namespace, program: Program, order: Order, budget: Budget, counter: Counter) -> int:
-    from leanspike.cli.fpga_report import write_page
+    from leanspike.cli.fpga_report import PAGE, write_page
     from leanspike.core.records import to_dict
     from leanspike.targets.verilog import implement
     from leanspike.targets.verilog.explore import explore
 
     implement.clear(args.out)
+    (args.out / PAGE).unlink(missing_ok=True)
     found = explore(program, order, budget, args.out, counter, counter.told, watch=_watch(args))
     page = write_page(args.out, found, counter.told)
     chosen = next((point.placed for point in found.points if point.lanes == found.chosen), None)

@@ -162,10 +162,8 @@ WORDS = {
 
 def _drawing(lanes: Lanes, points: Sequence[Candidate], x: str, y: str) -> Plot:
     spots = [(float(getattr(one, x)), float(getattr(one, y))) for one in points]
-    limits = {name: value for name, value in lanes.budget.items() if name in (x, y)}
     with plots.style():
         figure, (axis,) = plots.canvas(300)
-        _budget(axis, limits, x)
         line = sorted(spot for spot, is_on in zip(spots, pareto.front(spots, ["min", "min"]), strict=True) if is_on)
         axis.step(*zip(*line, strict=True), where="post", color=SERIES[0], lw=1.4)
         for fate, mark in MARKS.items():
@@ -176,10 +174,11 @@ def _drawing(lanes: Lanes, points: Sequence[Candidate], x: str, y: str) -> Plot:
         axis.set_ylabel(WORDS[y])
         plots.cost_axis(axis, "x", [spot[0] for spot in spots])
         plots.cost_axis(axis, "y", [spot[1] for spot in spots])
+        drawn = _budget(axis, lanes.budget, x, y)
         plots.key(axis, columns=3)
         place(axis, [(*spot, str(one.lanes)) for one, spot in zip(points, spots, strict=True)], spots)
         said = [f"{plural(one.lanes, 'lane')}: {_said(one, x)}, {_said(one, y)}" for one in points]
-        note = "Numbers are lanes; the line joins what no other beats." + (" Dashed: the budget." if limits else "")
+        note = "Numbers are lanes; the line joins what no other beats." + (" Dashed: the budget." if drawn else "")
         title = f"{TITLES[y]} against {WORDS[x]}"
         return plots.finish(figure, f"{y.partition('_')[0]}-{x}", title, note, "; ".join(said))
 
@@ -194,10 +193,14 @@ MARKS: dict[str, dict[str, Any]] = {
 }
 
 
-def _budget(axis: Axes, limits: Mapping[str, float], x: str) -> None:
-    for name, value in limits.items():
-        line = axis.axvline if name == x else axis.axhline
-        line(value, color=MUTED, lw=1.2, ls=(0, (4, 3)))
+def _budget(axis: Axes, budget: Mapping[str, float], x: str, y: str) -> bool:
+    """Draw the limits that lie within the drawing; whether there are any."""
+    drawn = False
+    for name, line, span in ((x, axis.axvline, axis.get_xlim()), (y, axis.axhline, axis.get_ylim())):
+        if name in budget and span[0] <= budget[name] <= span[1]:
+            line(budget[name], color=MUTED, lw=1.2, ls=(0, (4, 3)))
+            drawn = True
+    return drawn
 
 
 def _said(one: Candidate, name: str) -> str:

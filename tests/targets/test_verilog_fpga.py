@@ -83,6 +83,7 @@ class Fake:
 
     sizes: Callable[[int], dict[str, int]]
     fmax: float = 80.0
+    slower: dict[int, float] = dataclasses.field(default_factory=dict)
     asked: list[str] = dataclasses.field(default_factory=list)
 
     def run(self, tool: tools.Tool, arguments: Any, folder: Path, log: Path) -> int:
@@ -95,7 +96,7 @@ class Fake:
         (folder / "netlist.json").write_text("{}")
         (folder / "stat.json").write_text(stat(sizes))
         sites = {"TRELLIS_COMB": sizes["LUT4"] + 10, "TRELLIS_FF": 5, "DP16KD": sizes["DP16KD"]}
-        (folder / "report.json").write_text(report(self.fmax, **sites))
+        (folder / "report.json").write_text(report(self.slower.get(lanes, self.fmax), **sites))
         return 0
 
 
@@ -365,6 +366,14 @@ def test_what_is_beaten_is_not_placed(fake: Fake, tmp_path: Path) -> None:
     assert fates(found)[2] == "beaten"
     assert found.points[1].reason == "by 4 lanes"
     assert "nextpnr-ecp5 2" not in fake.asked
+
+
+def test_what_placement_shows_to_be_beaten_is_not_chosen(fake: Fake, tmp_path: Path) -> None:
+    fake.slower = {16: 30.0}
+    found = explored(tmp_path, explore.Budget())
+    assert found.chosen == 8
+    assert found.points[4].reason == "by 8 lanes, once placed"
+    assert found.points[4].placed is not None
 
 
 def test_a_second_run_takes_what_is_kept(fake: Fake, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -123,7 +124,9 @@ def explore(
         TargetError: no candidate fits the device. MissingTool: no yosys or nextpnr.
     """
     place_on = device(order.device)
+    tools.find(f"nextpnr-{place_on.family}")
     kept = make_folder(folder / POINTS)
+    (folder / RECORD).unlink(missing_ok=True)
     found = []
     for n in sorted(set(lanes)):
         watch(f"{n} lanes: synthesis and cycles")
@@ -131,7 +134,7 @@ def explore(
     if all(point.fate == "does not fit" for point in found):
         refuse("verilog", too_little(found[0].estimate.needed, place_on))
     found = _judged(found, order, budget)
-    found = [_placed(program, point, order, budget, kept, watch) for point in found]
+    found = _once_placed([_placed(program, point, order, budget, kept, watch) for point in found])
     chosen = choose(found, budget)
     points = tuple(replace(point, fate="chosen") if point.lanes == chosen else point for point in found)
     exploration = Exploration(program.name, ir_hash(program), order, budget, points, chosen)
@@ -186,19 +189,39 @@ def _judge(point: Point, points: Sequence[Point], order: Order, budget: Budget) 
     over = _over(point.estimate.needed, us, budget)
     if over:
         return replace(point, fate="over the budget", reason=f"{over} by the estimate")
-    better = next((other for other in points if other.fate == "on the front" and _beats(other, point)), None)
-    return replace(point, fate="beaten", reason=f"by {better.lanes} lanes") if better else point
+    winner = _winner(point, points, _estimated_costs)
+    return replace(point, fate="beaten", reason=f"by {winner} lanes") if winner else point
 
 
-def _beats(one: Point, other: Point) -> bool:
-    """Whether ``one`` is nowhere worse and somewhere better."""
-    ours, theirs = _costs(one), _costs(other)
-    return ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True))
+def _once_placed(points: Sequence[Point]) -> list[Point]:
+    """Which are beaten by what placement told: LUT4, block RAMs and latency."""
+    found = []
+    for point in points:
+        winner = _winner(point, points, _placed_costs) if point.fate == "on the front" else None
+        found.append(replace(point, fate="beaten", reason=f"by {winner} lanes, once placed") if winner else point)
+    return found
 
 
-def _costs(point: Point) -> tuple[float, ...]:
+def _winner(point: Point, points: Sequence[Point], costs: Callable[[Point], tuple[float, ...]]) -> int | None:
+    """The lanes of a point on the front that is nowhere worse and somewhere better."""
+    theirs = costs(point)
+    for other in points:
+        ours = costs(other) if other.fate == "on the front" else theirs
+        if ours != theirs and all(a <= b for a, b in zip(ours, theirs, strict=True)):
+            return other.lanes
+    return None
+
+
+def _estimated_costs(point: Point) -> tuple[float, ...]:
     needed = point.estimate.needed
     return (needed.lut4, needed.bram, point.cycles.mean if point.cycles else -point.lanes)
+
+
+def _placed_costs(point: Point) -> tuple[float, ...]:
+    record = point.placed
+    if record is None:
+        return (math.inf,) * 3
+    return (record.used.lut4, record.used.bram, -point.lanes if record.latency_us is None else record.latency_us)
 
 
 def _over(used: Sites, us: float | None, budget: Budget) -> str:
