@@ -114,6 +114,12 @@ def test_decay_rounds_to_zero_on_both_sides() -> None:
     assert compartment.decayed(x, 0).tolist() == x.tolist()
 
 
+def test_a_current_wraps_just_behind_24_bits() -> None:
+    most = 1 << 23
+    x = np.array([most - 1, most, most + 1, 1 - most, -most, -most - 1, 3 * most])
+    assert compartment.wrapped(x).tolist() == [most - 1, most, 1 - most, 1 - most, most, most - 1, most]
+
+
 def test_weights_of_both_signs_are_floored_to_even_and_of_one_sign_are_kept() -> None:
     assert compartment.stored_weights(np.array([-3, -1, 0, 1, 3, 300, -300]), 8).tolist() == [
         -4,

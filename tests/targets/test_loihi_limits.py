@@ -51,6 +51,9 @@ def test_every_difference_of_a_network_has_its_name() -> None:
     assert names(zero).keys() == {"leak rounding"}
     assert not names(with_neurons(plain, 1, 0, reset="zero"))
     assert names(one_layer(1500, [9])).keys() == {"voltage range", "current range"}
+    assert not names(one_layer(800, [9]))
+    low = with_array(one_layer(800, [9]), "w", IntType(8, True), np.full((800, 1), -101))
+    assert names(low).keys() == {"voltage range"}
     assert "leak granularity" in names(with_neurons(plain, 30001, 15, reset="zero"))
     assert "leak of 0" in names(with_neurons(plain, 0, 8, reset="zero"))
     direct = names(with_neurons(mlp("direct"), 1, 0, reset="zero"))
@@ -76,6 +79,13 @@ def test_a_bias_that_would_fire_before_the_input_comes_is_told() -> None:
     assert "start" not in names(program)
     low = with_array(program, name, IntType(12, True), np.full_like(program.array(name), -1000))
     assert "start" in names(low)
+
+
+def test_half_a_unit_of_bias_makes_up_for_a_leak_that_rounds_and_only_for_that() -> None:
+    for leak, half in ((243, 32), (256, 0)):
+        program = with_neurons(mlp("rate"), leak, 8, reset="zero")
+        of = loihi.mapped(program).layers[0].compartments
+        np.testing.assert_array_equal(of.bias << of.bias_exponent, program.array("b1")[0] * 64 - half)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 5])

@@ -106,3 +106,32 @@ def test_a_random_program_is_refused_by_name_or_simulated_and_equal_where_it_is_
     found = simulate.run(of, case.raw, case.numbers, record=True)
     wrong = mismatches(ir.run(case.program, case.raw, case.numbers, record=True), found)
     assert not of.exact or not any(wrong.values()), (of, wrong)
+
+
+def test_spikes_that_skip_a_layer_wait_for_the_others(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {f"w{i}": Array(IntType(4, True), random.integers(-7, 8, (12, 12))) for i in range(3)}
+    arrays |= {"table": Array(IntType(16, False), np.arange(16) * 4369), "one": Array(IntType(1, False), [[1]])}
+    arrays |= {"t": Array(IntType(6, False), [[20]]), "b": Array(IntType(4, True), random.integers(-7, 8, (1, 12)))}
+
+    def dense(name: str, source: str, weight: str) -> ir.Dense:
+        return ir.Dense(Value(name, (12,), SPIKE), source, weight)
+
+    def fires(name: str, source: str, state: str) -> LIF:
+        return LIF(Value(name, (12,), SPIKE), source, state, "one", 0, "t", "b", "zero")
+
+    total = ir.Add(Value("sum", (12,), SPIKE), "far", "near")
+    operations = (
+        *(dense("i1", "x", "w0"), fires("s1", "i1", "v1"), dense("near", "s1", "w1"), dense("far", "x", "w2")),
+        *(total, fires("s2", "sum", "v2")),
+    )
+    states = tuple(ir.State(name, (12,), WIDE) for name in ("v1", "v2"))
+    start = ir.Input(Value("x", (12,), SPIKE), Value("raw", (12,), IntType(4, False)), 15, ir.Rate(5, "table"))
+    program = Program("skip", 9, start, states, operations, ir.Readout("count", "s2"), arrays)
+    program = ir.verify(fitted(program))
+    mapping = loihi.mapped(program)
+    assert mapping.exact
+    assert {(of.source, of.target): of.delay for of in mapping.connections}[("input", "s2")] == 1
+    raw = samples(program, 8)
+    found = targets.run(targets.emit("loihi", program, tmp_path), raw, record=True)
+    assert not any(mismatches(ir.run(program, raw, record=True), found).values())
