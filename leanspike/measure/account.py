@@ -90,7 +90,7 @@ def account(
         "footprint": asdict(footprint(program)),
         "layers": layers(program, found),
         "counts": {variant: counts(done) for variant, done in variants.items()},
-        "energy": {name: {"event": told(event, name), "dense": told(variants["dense"], name)} for name in models()},
+        "energy": {name: _energies(name, event, variants["dense"]) for name in models()},
         "comparison": comparison(program, found),
         "overhead": None if longer is None else asdict(longer),
     }
@@ -127,6 +127,11 @@ def counts(done: Executed) -> dict[str, Any]:
     """Work and traffic as rows."""
     work = [asdict(item) for item in done.work]
     return {"work": work, "traffic": [asdict(item) for item in done.traffic or ()]}
+
+
+def _energies(name: str, event: Executed, dense: Executed) -> dict[str, Any]:
+    """Both variants; the lines are those of ``event``, and ``counts.dense`` times the same figures are the others."""
+    return {"event": told(event, name), "dense": {k: v for k, v in told(dense, name).items() if k != "lines"}}
 
 
 def told(done: Executed, name: str) -> dict[str, Any]:
@@ -182,5 +187,14 @@ def model_table() -> dict[str, Any]:
 
 
 def document(accounts: list[dict[str, Any]], facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The accounts of several programs with the models they are told by."""
-    return {"schema": SCHEMA, "kind": "costs", **facts, "models": model_table(), "programs": accounts}
+    """The accounts of several programs with the models they are told by; figures to nine digits."""
+    told = {"schema": SCHEMA, "kind": "costs", **facts, "models": model_table(), "programs": accounts}
+    return {key: _rounded(value) for key, value in told.items()}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, dict):
+        return {key: _rounded(inner) for key, inner in value.items()}
+    return [_rounded(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from leanspike.core.errors import StudyError
 from leanspike.core.files import write_text
+from leanspike.measure.account import SCHEMA
 from leanspike.report import costs_plots
 from leanspike.report.formats import NOT_MEASURED, microseconds, number, percent, plural
 from leanspike.report.html import render
@@ -23,9 +26,36 @@ def build(document: Document, folder: Path) -> Path:
     Raises:
         OutputError: one of them cannot be written.
     """
-    write_text(folder / FILE, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(folder / FILE, _compact(document))
     write_text(folder / PAGE, page(document))
     return folder / PAGE
+
+
+def rebuild(folder: Path) -> Path:
+    """Write ``folder/costs.html`` again from ``folder/costs.json``.
+
+    Raises:
+        StudyError: the account is missing, damaged or foreign. OutputError: the page cannot be written.
+    """
+    path = folder / FILE
+    try:
+        document = json.loads(path.read_bytes())
+        if (document["kind"], document["schema"]) != ("costs", SCHEMA):
+            raise StudyError(f"has schema {document['schema']!r}", where=path, remedy=f"this reads costs {SCHEMA}")
+        write_text(folder / PAGE, page(document))
+    except OSError as error:
+        raise StudyError(f"cannot be read ({error.strerror})", where=path) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        remedy = "make it again: leanspike costs FILE --out DIR"
+        raise StudyError(f"is damaged or no account of costs ({error})", where=path, remedy=remedy) from error
+    return folder / PAGE
+
+
+def _compact(document: Document) -> str:
+    """JSON with one line for each row of a table."""
+    told = json.dumps(document, indent=1, allow_nan=False)
+    told = re.sub(r"[\[{][^\[\]{}]*[\]}]", lambda row: re.sub(r"\s*\n\s*", " ", row[0]), told)
+    return told + "\n"
 
 
 def page(document: Document) -> str:

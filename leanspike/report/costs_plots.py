@@ -15,6 +15,8 @@ from leanspike.report.plots import INK, MARKERS, MUTED, PAPER, SERIES, Plot
 
 LOWEST, HIGHEST = 0.1, 100.0
 COLOURS = (*SERIES, MUTED)
+PUBLISHED = (5, 5.7)
+"""T and rate (%) below which spikes win against the fair ANN on the hardware of arXiv:2409.08290."""
 Document = dict[str, Any]
 
 
@@ -60,6 +62,9 @@ def _map(family: list[Document], model: str, name: str) -> Plot:
         plots.key(axis)
         place(axis, [(t, rate, f"T = {t}") for t, rate in spots], spots)
         told = [_point(program, model) for program in family]
+        if family[0]["encoding"] == "rate" and model != "arithmetic-45nm":
+            axis.plot(*PUBLISHED, "x", color=MUTED, mew=1.8, ms=7, zorder=4, label="Yan et al.")
+            plots.key(axis)
         title = f"{_network(family)}, {family[0]['encoding']} coding, {model}"
         caption = (
             "Below both lines the spiking network costs less "
@@ -69,6 +74,9 @@ def _map(family: list[Document], model: str, name: str) -> Plot:
 
 
 def _network(family: list[Document]) -> str:
+    """The network's name without T, or of a single program its own."""
+    if len(family) == 1:
+        return str(family[0]["name"])
     return str(family[0]["program"]).rpartition("-t")[0] or str(family[0]["program"])
 
 
