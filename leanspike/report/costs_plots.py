@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from leanspike.report import plots
@@ -14,7 +12,7 @@ from leanspike.report.labels import place
 from leanspike.report.plots import INK, MARKERS, MUTED, PAPER, SERIES, Plot
 
 LOWEST, HIGHEST = 0.1, 100.0
-COLOURS = (*SERIES, MUTED)
+COLOURS = (*SERIES, INK)
 PUBLISHED = (5, 5.7)
 """T and rate (%) below which spikes win against the fair ANN on the hardware of arXiv:2409.08290."""
 Document = dict[str, Any]
@@ -167,26 +165,21 @@ def _steps(programs: list[Document], name: str) -> Plot:
     found = [program["overhead"]["energy"][name] for program in programs]
     with plots.style():
         figure, (axis,) = plots.canvas(110 + 30 * len(programs))
-        _bars(axis, [one["updates"] for one in found], SERIES[0], "updates: no sparsity saves them", [0.0] * len(found))
-        _bars(axis, [one["spikes"] for one in found], SERIES[1], "spikes", [one["updates"] for one in found])
-        dense = [one["updates"] + one["spikes"] + one["saved"] for one in found]
-        axis.plot(dense, range(len(found)), "|", color=INK, ms=13, mew=2, label="every input computed")
+        rows, dense = range(len(found)), [one["updates"] + one["spikes"] + one["saved"] for one in found]
+        own = [one["updates"] + one["spikes"] for one in found]
+        axis.plot([one["updates"] for one in found], rows, "o", color=SERIES[0], label="updates alone")
+        axis.plot(own, rows, "s", mfc=PAPER, mec=SERIES[1], mew=1.6, ms=7, label="updates and spikes")
+        axis.plot(dense, rows, "|", color=INK, ms=14, mew=2, label="every input computed")
         axis.set_yticks(range(len(programs)), [program["name"] for program in programs])
         axis.invert_yaxis()
-        axis.grid(visible=False, axis="y")
-        values = [value for value in (*dense, *(one["updates"] for one in found)) if value > 0]
-        if max(values) > 30 * min(values):
-            axis.set_xscale("log")
-            axis.set_xlim(10 ** math.floor(math.log10(min(values))), 1.5 * max(values))
+        plots.cost_axis(axis, "x", [*dense, *own, *(one["updates"] for one in found)])
         axis.set_xlabel("nJ a further step")
         plots.key(axis, columns=1)
         told = "; ".join(
             f"{p['name']}: {number(one['updates'])} nJ of updates, {number(one['spikes'])} of spikes"
             for p, one in zip(programs, found, strict=True)
         )
-        caption = "Bars: step T + 1, executed event by event. The mark: the same step with every input computed."
+        caption = (
+            "Step T + 1: what its neurons cost alone, with its spikes event by event, and with every input computed."
+        )
         return plots.finish(figure, f"steps-{name}", f"One more step, {name}", caption, told)
-
-
-def _bars(axis: Axes, values: list[float], colour: str, label: str, left: list[float]) -> None:
-    axis.barh(range(len(values)), values, left=left, height=0.6, color=colour, label=label)
