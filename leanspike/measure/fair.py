@@ -10,10 +10,11 @@ and the fair one of ``A = ceil(log2(T + 1))`` bits, which can tell as many value
     r*(T)              ((E_ANN(T) - a) / T - b) / c        below it the SNN costs less
 
 Without states, sums, bias and a, and with one layer, r* T < (E_mac + E_w + E_in) / (E_add + E_w + 2 E_sum): the rule of
-E. Lemaire et al., ICONIP 2022. Each ANN layer, and each layer of the SNN that reads pixels, takes the cheaper of
-the two dataflows of :mod:`leanspike.measure.traffic`; zeros among pixels are skipped if that is cheaper. Of its hidden
-activations none is taken to be 0, although a ReLU makes many: that favours the SNN. r is the share of the connections
-of spiking synapses that an average step executes; at other rates it is taken to be the same in all of them.
+E. Lemaire et al., ICONIP 2022. Each ANN layer, and each layer of the SNN that reads pixels, takes the cheaper of both
+dataflows of :mod:`leanspike.measure.traffic`; zeros among pixels are skipped if that is cheaper. Of its hidden
+activations none is taken to be 0, although a ReLU makes many: that favours the SNN. Its spiking layers run event by
+event even where the other dataflow would cost less (:mod:`leanspike.measure.overhead` tells). r is the share of the
+connections of spiking synapses that an average step executes; at other rates it is the same in all of them.
 """
 
 from __future__ import annotations

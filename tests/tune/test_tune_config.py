@@ -57,6 +57,7 @@ def test_a_point_is_a_run_and_a_compression() -> None:
         ([], {"goals": ["accuracy", "accuracy"]}, "--goals"),
         ([], {"energy_model": "loihi-sop"}, "multiplied"),
         ([], {"energy_model": "loihi-3"}, "no such energy model"),
+        ([], {"energy_model": "memory-45nm"}, "no count of memory traffic"),
         ([], {"run": {"train": {"validation": 0.0}}}, "goals need it"),
         ([], {"stop": {"silent": 0.99}}, "stop.silent"),
     ],
