@@ -10,7 +10,7 @@ from leanspike.compress.prune import PruneConfig
 from leanspike.compress.thresholds import ThresholdConfig
 from leanspike.compress.weights import WeightBits
 from leanspike.core.records import require
-from leanspike.train import RunConfig, TrainConfig
+from leanspike.train import MismatchConfig, RunConfig, TrainConfig
 
 _FINE = TrainConfig(epochs=3, learning_rate=5e-4)
 
@@ -48,9 +48,10 @@ class CompressConfig:
 
 
 def fine_tuning(run: RunConfig) -> TrainConfig:
-    """The run's own training, short and gentle: no decay, which would pull scales and thresholds, and no average."""
+    """The run's own training, short and gentle: no decay, which would pull scales and thresholds, no average, and no
+    mismatch, which integers do not take."""
     fine = {key: getattr(_FINE, key) for key in ("epochs", "learning_rate", "optimizer", "schedule")}
-    return replace(run.train, weight_decay=0.0, ema=0.0, patience=0, **fine)
+    return replace(run.train, weight_decay=0.0, ema=0.0, patience=0, mismatch=MismatchConfig(), **fine)
 
 
 def compressed_run(run: RunConfig, config: CompressConfig) -> RunConfig:

@@ -5,6 +5,7 @@ from leanspike.train.constraint import Constraint, Together
 from leanspike.train.devices import make_fabric
 from leanspike.train.evaluate import Evaluation, evaluate
 from leanspike.train.loop import TrainResult, fit
+from leanspike.train.mismatch import MismatchConfig
 from leanspike.train.networks import build_network, load_network
 from leanspike.train.presets import preset
 from leanspike.train.progress import Bar, EpochRecord, Lines, Progress, for_terminal
@@ -15,6 +16,7 @@ __all__ = [
     "EpochRecord",
     "Evaluation",
     "Lines",
+    "MismatchConfig",
     "Progress",
     "RunConfig",
     "Together",

@@ -27,6 +27,7 @@ class Draw(IntEnum):
     ENCODE_TRAINING = 103
     ENCODE_EVALUATION = 104
     LAYERS = 105
+    MISMATCH = 106
 
 
 @dataclass(frozen=True)

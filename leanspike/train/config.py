@@ -13,6 +13,7 @@ from leanspike.core.records import require
 from leanspike.encode import EncoderConfig
 from leanspike.models import ModelConfig
 from leanspike.nn import NeuronConfig
+from leanspike.train.mismatch import MismatchConfig
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class TrainConfig:
         ema: decay of a running average of the weights, which is then the network that is kept; 0 is off.
         micro_batch: samples computed at once, where the loss allows cutting a batch; 0 asks the network.
         precision: Lightning Fabric's name of the arithmetic.
+        mismatch: spread of the parts of analogue circuits that every batch sees; :mod:`leanspike.train.mismatch`.
     """
 
     epochs: int = 10
@@ -60,6 +62,7 @@ class TrainConfig:
     ema: float = 0.0
     micro_batch: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    mismatch: MismatchConfig = field(default_factory=MismatchConfig)
 
     def __post_init__(self) -> None:
         for key in ("epochs", "batch_size", "step_size"):

@@ -33,6 +33,7 @@ from leanspike.train.config import RunConfig
 from leanspike.train.constraint import Constraint
 from leanspike.train.devices import generator_of, make_fabric, reduce
 from leanspike.train.evaluate import evaluate
+from leanspike.train.mismatch import check_mismatch, mismatched
 from leanspike.train.networks import build_network, store_network
 from leanspike.train.objective import Objective
 from leanspike.train.optimizer import averaged, follow, learning_rate, make_optimizer
@@ -124,6 +125,7 @@ def fit(
         torch.manual_seed(config.seed)
         if network is None:
             network = build_network(config, data.shape, len(data.classes))
+        check_mismatch(network, config.train.mismatch)
         fabric = fabric or make_fabric(config, devices, nodes)
         possible, key = fabric.world_size <= min(config.train.batch_size, len(training)), "train.batch_size"
         require(possible, key, config.train.batch_size, f"a sample for each of the {fabric.world_size} processes")
@@ -191,13 +193,15 @@ def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rat
     batch = epoch.size(step)
     limit = run.objective.piece_size(-(-batch // processes))
     pieces = list(epoch.pieces(run.samples, step, fabric.global_rank, processes, limit))
-    for piece in pieces:
-        with fabric.no_backward_sync(run.model, enabled=piece is not pieces[-1]):
-            share = len(piece) * processes / batch
-            loss, right = run.model(piece.x, piece.numbers, piece.y, seed, share)
-            fabric.backward(loss)
-        state.loss.add_(loss.detach(), alpha=batch / processes)
-        state.right.add_(right)
+    circuit = derive(run.config.seed, Draw.MISMATCH, state.epoch, step)
+    with mismatched(run.network, config.mismatch, circuit):
+        for piece in pieces:
+            with fabric.no_backward_sync(run.model, enabled=piece is not pieces[-1]):
+                share = len(piece) * processes / batch
+                loss, right = run.model(piece.x, piece.numbers, piece.y, seed, share)
+                fabric.backward(loss)
+            state.loss.add_(loss.detach(), alpha=batch / processes)
+            state.right.add_(right)
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     if config.clip_norm:
