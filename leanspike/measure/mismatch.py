@@ -46,10 +46,10 @@ class Law:
     ``results/hardware/spread-law.json``.
     """
 
-    threshold: tuple[float, ...] = (1.0, 1.0, 0.01, 0.0)
+    threshold: tuple[float, ...] = (1.0, 1.0, 0.005, 0.0)
     leak: tuple[float, ...] = (0.0, -1.0, -1.0, 0.0)
-    weight: tuple[float, ...] = (0.0, 0.06, 0.07, 1.0)
-    gain: tuple[float, ...] = (0.0, -0.94, 0.07, 1.0)
+    weight: tuple[float, ...] = (0.0, 0.06, 0.062, 1.0)
+    gain: tuple[float, ...] = (0.0, -0.936, 0.066, 1.0)
 
     def __post_init__(self) -> None:
         for part in fields(self):

@@ -237,3 +237,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], real_da
         assert cli.main([*common, "--out", str(tmp_path / "never"), *given]) == 2
         assert word in capsys.readouterr().err
     assert not (tmp_path / "never").exists()
+
+
+def test_the_built_in_law_is_the_one_that_was_fitted() -> None:
+    fitted_law = json.loads((Path(__file__).parents[2] / "results" / "hardware" / "spread-law.json").read_text())
+    for effect, exponents in fitted_law["exponents"].items():
+        assert getattr(Law(), effect) == pytest.approx(exponents, abs=0.004)
+        assert fitted_law["r_squared"][effect] > 0.999
