@@ -10,7 +10,7 @@ r"""The rule from a neuron's integers to volts, ohms, farads and amperes.
     K(pulse) = 1/C integral of pulse(t) e^(-(dt - t) / tau) dt      volts at the end of the step for an ampere
 
 A step of dt has three parts that do not overlap: the synapses' current (0 to 0.90 dt), the comparator's strobe (0.91 to
-0.94 dt, decided as it falls; g = 0.06 dt is left of the step), and the reset (0.95 to 0.99 dt). The leak flows all the
+0.94 dt, decided as it falls; g = 0.061 dt is left of the step), and the reset (0.95 to 0.99 dt). The leak flows all the
 time. Whatever enters at t decays by e^(-(dt - t) / tau) until the step ends, and K and V_ref count that in: with ideal
 parts the potential at the end of every step is the program's, but for the floor, whose mean alone is taken away.
 """
@@ -28,6 +28,8 @@ THERMAL_VOLTS = 0.02585
 """kT/q at 27 degrees Celsius, ngspice's own temperature."""
 SYNAPSES, STROBE, RESET, EDGE = (0.0, 0.90), (0.91, 0.94), (0.95, 0.99), 0.002
 """Begin and end of the parts of a step, and the rise time of a pulse, as shares of a step."""
+DECIDED = STROBE[1] - EDGE / 2
+"""When the comparator's answer is taken: the middle of the strobe's fall."""
 MOST_NEURONS = 64
 
 
@@ -144,7 +146,7 @@ def cell(program: Program, design: Design, neuron: int, parts: Parts = NOMINAL) 
     one, dt, farads = 1 << op.shift, design.step, design.capacitance_pf * 1e-12
     tau = math.inf if multiplier == one else -dt / math.log(multiplier / one)
     lsb = design.threshold_v / theta
-    rest = (1 - STROBE[1]) * dt
+    rest = (1 - DECIDED) * dt
     reset = amount * lsb * farads / decayed(RESET, tau, dt) if op.reset == "subtract" else None
     return Cell(
         lsb,

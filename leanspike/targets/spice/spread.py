@@ -29,7 +29,7 @@ from leanspike.core.rng import derive, normals
 from leanspike.ir import LIF, Array, Dense, Input, IntType, Program, Readout, State, Value, verify
 from leanspike.ir import Sequence as Frames
 from leanspike.ir.inttype import SPIKE
-from leanspike.targets.spice.design import NOMINAL, RESET, STROBE, Design, Parts, cell
+from leanspike.targets.spice.design import DECIDED, NOMINAL, RESET, Design, Parts, cell
 from leanspike.targets.spice.netlist import netlist, stem, stimulus
 from leanspike.targets.spice.simulate import simulate
 
@@ -126,7 +126,7 @@ def _effective(program: Program, design: Design, parts: Parts) -> Floats:
     beta = (done.potentials[_QUIET] / done.potentials[0]) ** (1 / _QUIET)
     before = float(np.interp(begin + RESET[0] * dt, time, membrane)) * beta ** (1 - RESET[0])
     reset = before - done.potentials[-1]
-    threshold = level * beta ** (1 - STROBE[1]) / reset
+    threshold = level * beta ** (1 - DECIDED) / reset
     shown: Floats = np.log([threshold, -np.log(beta), done.potentials[0] / reset, done.potentials[0]])
     return shown
 
