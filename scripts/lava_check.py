@@ -30,7 +30,7 @@ from leanspike.targets.loihi import compartment, mapping, simulate
 from leanspike.targets.loihi.compartment import INPUT, Compartments, Connections, Recording
 
 SEED = 20_261_121
-PLAIN, AT_THE_ENDS = 5, 3
+PLAIN, AT_THE_ENDS = 3, 2
 """Networks that are kept: any, and such whose currents wrapped."""
 Network = tuple[tuple[Compartments, ...], tuple[Connections, ...], np.ndarray, int]
 
