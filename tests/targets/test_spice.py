@@ -15,17 +15,14 @@ import pytest
 
 from leanspike import cli, ir, targets
 from leanspike.core.errors import ConfigError, MissingTool, TargetError
-from leanspike.core.rng import derive, normals
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ranges import fitted, narrowed
-from leanspike.measure.mismatch import Circuit, Law, Spread, perturbed
+from leanspike.measure.mismatch import Law
 from leanspike.targets import spice
 from leanspike.targets.spice.circuit import run_circuits
 from leanspike.targets.spice.design import EDGE, RESET, SYNAPSES, cell, decayed
-from leanspike.targets.spice.loop import currents
-from leanspike.targets.spice.netlist import netlist, stem, stimulus
-from leanspike.targets.spice.simulate import PARTS, simulate
+from leanspike.targets.spice.simulate import PARTS
 from leanspike.targets.spice.spread import EFFECTS, fit_law
 
 COUNT = 5
@@ -281,25 +278,3 @@ def test_the_law_of_the_spread_is_what_circuits_do() -> None:
     for settings, word in (((), "sigmas"), ((0.0,), "sigmas")):
         with pytest.raises(ConfigError, match=word):
             fit_law(settings, 10, 0.9, seed=0)
-
-
-@pytest.mark.usefixtures("ngspice")
-def test_circuits_with_parts_that_are_off_fire_as_the_perturbed_program() -> None:
-    """The law at work in a layer: the very same draws in ngspice and in the program's integers."""
-    program, raw, sigma = layer(4, steps=40), sample(4), 0.15
-    x = [sigma * normals(derive(9, 0, 0, source), COUNT) for source in range(3)]
-    spread = Spread(threshold=sigma, capacitance=sigma, leak=sigma, layers=("s1",))
-    changed = perturbed(program, spread, Circuit(9, 0), Law(), {"s1": 5})
-    wanted = ir.run(changed, raw, record=True).step_spikes["s1"][:, 0]
-    nominal = ir.run(program, raw, record=True).step_spikes["s1"][:, 0]
-    design = spice.Design(neurons=tuple(range(COUNT)))
-    brought = currents(program, design.layer_of(program), raw, None)[:, 0].astype(float)
-    found = []
-    for neuron in range(COUNT):
-        parts = spice.Parts(*(float(np.exp(one[neuron])) for one in x))
-        given = stimulus(cell(program, design, neuron, parts), brought[:, neuron], design.step)
-        files = (f"{stem(program, design, neuron)}.stim", given)
-        found.append(simulate(netlist(program, design, neuron, parts), files, design, 40, "test").spikes)
-    assert not np.array_equal(wanted, nominal)
-    assert np.abs(np.stack(found, 1).sum(0) - wanted.sum(0)).max() <= 1
-    assert (np.stack(found, 1) == wanted).mean() > 0.97 > (nominal == wanted).mean()

@@ -20,6 +20,7 @@ from leanspike.ir import Program, content_hash, render
 from leanspike.targets.verilog import ends, layer, synapse
 from leanspike.targets.verilog.expressions import bus, lit, resize, resize_at
 from leanspike.targets.verilog.plan import Plan, plan
+from leanspike.targets.verilog.synapse import Facts
 
 TOP = "leanspike_core"
 MOST_LANES = 32
@@ -58,39 +59,57 @@ def write(program: Program, folder: Path, shape: Shape | None = None) -> tuple[s
     return tuple(found)
 
 
-def texts(program: Program, shape: Shape) -> dict[str, str]:
-    """The files by name, the top module's first."""
-    planned = plan(program, shape.lanes)
-    told = {line.split(":")[0]: line for line in render(program).splitlines() if ": " in line}
-    modules, memories, layers = dict[str, str](), dict[str, str](), list[dict[str, Any]]()
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The facts of a core's modules, as its templates take them, and the contents of its memories by file name."""
+
+    synapses: list[Facts]
+    layers: list[Facts]
+    entry: Facts
+    readout: Facts
+    memories: dict[str, str]
+
+
+def parts(planned: Plan) -> Parts:
+    """Everything that is written of a plan but the words around it."""
+    program = planned.program
+    lines = render(program).splitlines()
+    told = {line.split(":")[0]: line for line in lines if ": " in line}
+    layers, every, memories = list[Facts](), list[Facts](), dict[str, str]()
     for n in planned.neurons:
         synapses = []
         for s in n.synapses:
             facts, files = synapse.synapse(s, told[s.value])
-            facts["from_module"] = _from(planned, s.path.source)
-            synapses.append(facts)
+            synapses.append(facts | {"from_module": _from(planned, s.path.source)})
             memories |= files
-            modules[facts["module"]] = render_template("synapse.v.jinja", s=facts)
         facts, files = layer.neurons(n, planned, told[n.op.result.name], synapses)
         layers.append(facts)
+        every += synapses
         memories |= files
-        for kind in ("neurons", "lane", "walk"):
-            name = facts["module" if kind == "neurons" else f"{kind}_module"]
-            template = "neuron" if kind == "lane" else kind
-            modules[name] = render_template(f"{template}.v.jinja", n=facts)
-    every = [facts for n in layers for facts in n["synapses"]]
     for facts in layers:
         facts["consumers"] = [s for s in every if s["source"] == facts["value"]]
-    text = next(line for line in render(program).splitlines() if line.startswith("readout"))
+    text = next(line for line in lines if line.startswith("readout"))
     index = next(i for i, n in enumerate(planned.neurons) if n.is_readout)
     reading = ends.readout(planned, text, planned.neurons[index], layers[index])
     name = program.input.result.name
     entry = ends.start(planned, told[name], [s for s in every if s["source"] == name])
-    modules[entry["module"]] = render_template("input.v.jinja", i=entry)
-    modules[reading["module"]] = render_template("readout.v.jinja", r=reading)
-    top = render_template("core.v.jinja", c=_top(planned, entry, layers, reading))
-    sources = {f"{TOP}.v": top} | {f"{module}.v": source for module, source in modules.items()}
-    return sources | {name: _library(name) for name in LIBRARY} | memories
+    return Parts(every, layers, entry, reading, memories)
+
+
+def texts(program: Program, shape: Shape) -> dict[str, str]:
+    """The files by name, the top module's first."""
+    planned = plan(program, shape.lanes)
+    made = parts(planned)
+    modules = {TOP: render_template("core.v.jinja", c=_top(planned, made))}
+    modules |= {s["module"]: render_template("synapse.v.jinja", s=s) for s in made.synapses}
+    for n in made.layers:
+        modules[n["module"]] = render_template("neurons.v.jinja", n=n)
+        modules[n["lane_module"]] = render_template("neuron.v.jinja", n=n)
+        modules[n["walk_module"]] = render_template("walk.v.jinja", n=n)
+    modules[made.entry["module"]] = render_template("input.v.jinja", i=made.entry)
+    modules[made.readout["module"]] = render_template("readout.v.jinja", r=made.readout)
+    sources = {f"{module}.v": text for module, text in modules.items()}
+    return sources | {name: _library(name) for name in LIBRARY} | made.memories
 
 
 def _from(planned: Plan, source: str) -> str:
@@ -98,20 +117,20 @@ def _from(planned: Plan, source: str) -> str:
     return f"{word}_{planned.endings[source]}"
 
 
-def _top(planned: Plan, entry: dict[str, Any], layers: list[dict[str, Any]], reading: dict[str, Any]) -> dict[str, Any]:
+def _top(planned: Plan, made: Parts) -> Facts:
     program = planned.program
     return {
         "name": program.name,
         "program": render(program).splitlines(),
         "sha256": content_hash(program),
         "lanes": planned.lanes,
-        "input_text": f"{entry['beat_text']}; {planned.beats} beats a sample",
+        "input_text": f"{made.entry['beat_text']}; {planned.beats} beats a sample",
         "classes": program.classes,
         "exits": planned.exits,
-        "data_bits": entry["data_bits"],
-        "input": entry,
-        "neurons": layers,
-        "readout": reading,
+        "data_bits": made.entry["data_bits"],
+        "input": made.entry,
+        "neurons": made.layers,
+        "readout": made.readout,
     }
 
 

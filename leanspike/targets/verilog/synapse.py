@@ -29,7 +29,7 @@ def event_fields(source: Layout, value_bits: int) -> list[Facts]:
         found += [field("c", bits_for(source.channels))] if source.channels > 1 else []
         return [*found, field("value", value_bits)]
     found += [field("g", bits_for(source.groups))] if source.groups > 1 else []
-    return [*found, field("spikes", source.lanes)]
+    return [*found, field("spikes", source.lanes)] if source.lanes > 1 else found
 
 
 def synapse(s: Synapse, text: str) -> tuple[Facts, Files]:
@@ -62,6 +62,7 @@ def synapse(s: Synapse, text: str) -> tuple[Facts, Files]:
         "queue_log_depth": (s.depth - 1).bit_length(),
         "sparse": s.path.sparse,
         "weight_file": "",
+        "stored_bits": 0,
     }
     facts["queue_bits"] = 1 + sum(part["bits"] for part in facts["fields"])
     facts["event"] = _event(source, spikes, s.value_bits)
@@ -143,6 +144,7 @@ def _files(facts: Facts, weight: Ints) -> Files:
             facts["notes"].append(f"weight        {weight[0]} for every channel")
             return {}
         facts["weight_file"] = f"{name}_factors.hex"
+        facts["stored_bits"] = len(weight) * bits
         facts["notes"].append(f"weights       {len(weight)} x {bits} bits, one a channel, in {name}_factors.hex")
         return {facts["weight_file"]: memories.text(memories.words(weight, 1, bits), bits)}
     if facts["sparse"]:
@@ -150,6 +152,7 @@ def _files(facts: Facts, weight: Ints) -> Files:
     words = memories.words(weight, facts["lanes"], bits)
     file, count = f"{name}_weights.hex", len(words)
     facts |= {"weight_file": file, "weight_words": count, "job_bits": bits_for(count)}
+    facts["stored_bits"] = count * facts["lanes"] * bits
     facts["notes"].append(f"weights       {count} words of {facts['lanes']} x {bits} bits in {file}")
     facts["notes"].append(f"              row r, group g is word {facts['row_words']} r + g")
     return {file: memories.text(words, bits * facts["lanes"])}
@@ -163,7 +166,10 @@ def _sparse_files(facts: Facts, weight: Ints) -> Files:
     file, rows = f"{name}_entries.hex", f"{name}_rows.hex"
     facts |= {"weight_file": file, "rows_file": rows, "entries": count, "gap_bits": form.gap_bits}
     facts |= {"entry_address_bits": address, "job_bits": bits_for(facts["rows"] + 1)}
+    facts["entry_rom_address"] = resize("entry_address", address, bits_for(count), False)
+    facts["entry_rom_bits"] = bits_for(count)
     width = bits + form.gap_bits
+    facts["stored_bits"] = count * width + len(form.starts) * address
     facts["notes"].append(
         f"weights       {count} entries of {bits} + {form.gap_bits} bits in {file}: weight, columns to skip"
     )

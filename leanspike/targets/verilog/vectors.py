@@ -8,7 +8,7 @@ import numpy as np
 
 from leanspike.ir import Program, encode, run_fast
 from leanspike.targets.verilog import harness
-from leanspike.targets.verilog.core import TOP, Shape, render_template
+from leanspike.targets.verilog.core import TOP, Shape, parts, render_template
 from leanspike.targets.verilog.plan import plan
 
 VECTORS = 4
@@ -34,6 +34,18 @@ def texts(program: Program, shape: Shape) -> dict[str, str]:
 
 
 def facts(program: Program, shape: Shape) -> dict[str, Any]:
-    """The figures of an artefact."""
+    """The figures of an artefact: lanes, the input stream's beats a sample, and the bits of the memories."""
     planned = plan(program, shape.lanes)
-    return {"lanes": shape.lanes, "beats": planned.beats}
+    made = parts(planned)
+    roms = [p for n in made.layers for p in n["parameters"] if p["file"]]
+    states = [n["words"] * n["lanes"] * (n["keep_bits"] + (n["hold_bits"] if n["hold"] else 0)) for n in made.layers]
+    return {
+        "lanes": shape.lanes,
+        "beats": planned.beats,
+        "beat": made.entry["beat_text"].removeprefix("a beat is "),
+        "weight_bits": sum(s["stored_bits"] for s in made.synapses),
+        "parameter_bits": sum(p["depth"] * p["word_lanes"] * p["bits"] for p in roms),
+        "accumulator_bits": sum(s["words"] * s["lanes"] * s["current_bits"] for s in made.synapses),
+        "state_bits": sum(states),
+        "queue_bits": sum(s["queue_bits"] << s["queue_log_depth"] for s in made.synapses),
+    }
