@@ -20,7 +20,7 @@ from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ranges import fitted, narrowed
 from leanspike.report.fpga_page import page
-from leanspike.targets.verilog import core, explore, implement, place, synthesis, tools
+from leanspike.targets.verilog import core, explore, implement, place, simulate, synthesis, tools
 from leanspike.targets.verilog.cycles import Cycles
 from leanspike.targets.verilog.devices import Sites, defaults, device, devices
 
@@ -47,22 +47,25 @@ def report(fmax: float = 80.0, **used: int) -> str:
     return json.dumps({"fmax": {"$glbnet$clk": {"achieved": fmax, "constraint": 100}}, "utilization": sites})
 
 
-def tiny(name: str = "tiny-12-5") -> Program:
-    """12 inputs of 8 bits and 5 neurons with 4-bit weights, 3 steps."""
+def tiny() -> Program:
+    """Images of digits, 5 neurons with 4-bit weights, 3 steps."""
     random = np.random.default_rng(0)
     arrays = {
-        "w": Array(IntType(4, True), random.integers(-8, 8, (12, 5))),
+        "w": Array(IntType(4, True), random.integers(-8, 8, (64, 5))),
         "beta": Array(IntType(8, False), np.array([[230]])),
         "theta": Array(IntType(10, False), np.array([[900]])),
     }
-    raw = Value("raw", (12,), IntType(8, False))
-    start = ir.Input(Value("x", (12,), raw.type), raw, 255, ir.Direct())
+    raw = Value("raw", (8, 8, 1), IntType(8, False))
+    start = ir.Input(Value("x", (8, 8, 1), raw.type), raw, 255, ir.Direct())
     operations = (
-        ir.Dense(Value("current", (5,), SPIKE), "x", "w"),
+        ir.Reshape(Value("pixels", (64,), raw.type), "x"),
+        ir.Dense(Value("current", (5,), SPIKE), "pixels", "w"),
         ir.LIF(Value("out", (5,), SPIKE), "current", "v", "beta", 8, "theta"),
     )
     states = (ir.State("v", (5,), IntType(24, True)),)
-    return ir.verify(narrowed(fitted(Program(name, 3, start, states, operations, ir.Readout("count", "out"), arrays))))
+    return ir.verify(
+        narrowed(fitted(Program("digits-64-5", 3, start, states, operations, ir.Readout("count", "out"), arrays)))
+    )
 
 
 @pytest.fixture
@@ -71,6 +74,7 @@ def real_tools() -> None:
     try:
         for name in ("yosys", "nextpnr-ecp5", "nextpnr-ice40"):
             tools.find(name)
+        simulate.need("verilator")
     except MissingTool as error:
         if os.environ.get("CI"):
             raise
@@ -210,12 +214,14 @@ def test_a_report_without_a_clock_is_refused() -> None:
 # The whole way
 
 
+@pytest.mark.timeout(900)  # a fresh machine first compiles three tools from WebAssembly
 @pytest.mark.usefixtures("real_tools")
 @pytest.mark.parametrize("name", ["ecp5", "ice40"])
 def test_a_core_is_placed_and_routed(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ir.save(tiny(), tmp_path / "tiny.lsp")
     out = tmp_path / "out"
     command = ["emit", str(tmp_path / "tiny.lsp"), "--target", "verilog", "--device", name, "--lanes", "2"]
+    command += ["--data", "digits", "--samples", "20"] if name == "ecp5" else []
     assert cli.main([*command, "--clock-mhz", "20", "--out", str(out), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     stored = json.loads((out / "synthesis.json").read_text())
@@ -227,8 +233,14 @@ def test_a_core_is_placed_and_routed(name: str, tmp_path: Path, capsys: pytest.C
     assert 50 < record.used.lut4 < 3000
     assert 0 <= record.used.bram < 32
     assert 20 <= record.fmax_mhz < 400
-    assert record.latency_us is None
-    assert any("cycles and latency were not measured: --data" in note for note in record.notes)
+    if name == "ecp5":
+        assert record.cycles is not None
+        assert record.cycles.samples == 20
+        assert 64 <= record.cycles.least <= record.cycles.mean <= record.cycles.most < 1000
+        assert record.latency_us == pytest.approx(record.cycles.mean / 20)
+    else:
+        assert record.latency_us is None
+        assert any("cycles and latency were not measured: --data" in note for note in record.notes)
     assert record.energy_nj is None
     assert "Max frequency" in (out / "nextpnr.log").read_text()
     assert all((out / file).is_file() for file in told["files"])
@@ -321,6 +333,14 @@ def test_other_targets_have_no_device(tmp_path: Path, capsys: pytest.CaptureFixt
     command = ["emit", str(tmp_path / "tiny.lsp"), "--target", "c", "--out", str(tmp_path / "out"), "--device", "ecp5"]
     assert cli.main(command) == 2
     assert "--device: is for the Verilog target; add --target verilog" in capsys.readouterr().err
+
+
+def test_lanes_without_a_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert emitted(tmp_path, "--lanes", "2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["lanes"] == 2
+    assert "leanspike_core.v" in results(tmp_path)
+    assert emitted(tmp_path, "--lanes", "3") == 2
+    assert "3 lanes" in capsys.readouterr().err
 
 
 # Exploration
