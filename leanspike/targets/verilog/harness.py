@@ -20,6 +20,9 @@ from leanspike.ir.reference import apply
 from leanspike.targets.verilog.core import TOP
 from leanspike.targets.verilog.plan import Layout, Neurons, Plan
 
+MOST_PATIENCE = 1 << 30
+"""What an integer of a test bench still counts."""
+
 
 @dataclass(frozen=True, eq=False)
 class Simulated:
@@ -65,7 +68,7 @@ def patience(plan: Plan) -> int:
         inputs = s.source.places * s.source.channels
         taps = math.prod(s.path.weight.shape[:2]) * s.target.groups if s.path.kind == "conv2d" else s.target.words
         found += s.target.words + inputs * (8 + taps * (s.target.lanes if s.path.sparse else 1))
-    return found
+    return min(found, MOST_PATIENCE)
 
 
 def beats(plan: Plan, encoded: Ints) -> npt.NDArray[np.uint32]:

@@ -18,16 +18,36 @@ from leanspike.targets.verilog.synapse import Facts, Files, event_fields, field
 
 def neurons(n: Neurons, plan: Plan, text: str, synapses: list[Facts]) -> tuple[Facts, Files]:
     """The facts of a layer, of one of its neurons and of its walk, and the files of its parameters."""
-    layout, program, steps = n.layout, plan.program, plan.program.steps
+    layout, program = n.layout, plan.program
     consumers = plan.consumers(n.op.result.name)
-    facts: Facts = {
+    facts = _shape(n, plan) | {"text": text, "synapses": synapses}
+    facts["uses_final"] = any(s["uses_final"] for s in synapses) or any(s.path.delayed for s in consumers)
+    facts["needs_final"] = facts["uses_final"] or (not plan.exits and program.steps > 1)
+    last = layout.channels - (layout.groups - 1) * layout.lanes
+    facts["partial"] = last if last < layout.lanes else 0
+    facts["tells_group"] = bool(n.views) or bool(facts["fires"] and facts["partial"])
+    facts |= _widths(n, program, plan.ranges, synapses)
+    facts["partial_mask"] = _partial_mask(facts)
+    parameters, files = _parameters(n, program, facts)
+    facts["parameters"] = parameters
+    delays = [p["delay"] for p in parameters if p["file"] and p["by_group"] and layout.groups > 1]
+    facts["group_delays"] = max(delays, default=0)
+    facts["reads_group"] = bool(delays)
+    facts["parameter_notes"] = [p["text"] for p in parameters]
+    facts |= _signals(n, facts, synapses)
+    facts["views"] = [_view(n, view, facts, [s for s in consumers if s.path.pool == view]) for view in n.views]
+    return facts, files
+
+
+def _shape(n: Neurons, plan: Plan) -> Facts:
+    """Names, sizes and counters of a layer."""
+    layout, steps = n.layout, plan.program.steps
+    return {
         "module": f"neurons_{n.name}",
         "lane_module": f"neuron_{n.name}",
         "walk_module": f"walk_{n.name}",
         "name": n.name,
         "value": n.op.result.name,
-        "text": text,
-        "synapses": synapses,
         "fires": isinstance(n.op, LIF),
         "is_readout": n.is_readout,
         "exits": plan.exits,
@@ -49,24 +69,8 @@ def neurons(n: Neurons, plan: Plan, text: str, synapses: list[Facts]) -> tuple[F
         "max_pools": "max" in n.views,
         "tells_place": "none" in n.views,
         "coordinates": n.window > 1 or (layout.places > 1 and "none" in n.views),
-        "uses_final": any(s["uses_final"] for s in synapses) or any(s.path.delayed for s in consumers),
         "layout_text": _layout_text(n),
     }
-    facts["needs_final"] = facts["uses_final"] or (not plan.exits and steps > 1)
-    last = layout.channels - (layout.groups - 1) * layout.lanes
-    facts["partial"] = last if last < layout.lanes else 0
-    facts["tells_group"] = bool(n.views) or bool(facts["fires"] and facts["partial"])
-    facts |= _widths(n, program, plan.ranges, synapses)
-    facts["partial_mask"] = _partial_mask(facts)
-    parameters, files = _parameters(n, program, facts)
-    facts["parameters"] = parameters
-    delays = [p["delay"] for p in parameters if p["file"] and p["by_group"] and layout.groups > 1]
-    facts["group_delays"] = max(delays, default=0)
-    facts["reads_group"] = bool(delays)
-    facts["parameter_notes"] = [p["text"] for p in parameters]
-    facts |= _signals(n, facts, synapses)
-    facts["views"] = [_view(n, view, facts, [s for s in consumers if s.path.pool == view]) for view in n.views]
-    return facts, files
 
 
 def _layout_text(n: Neurons) -> str:
