@@ -30,6 +30,8 @@ from leanspike.targets.loihi import compartment, mapping, simulate
 from leanspike.targets.loihi.compartment import INPUT, Compartments, Connections, Recording
 
 SEED = 20_261_121
+MOST_PARTS = 8
+"""Populations of Lava, each a process of the system, that one of ours may become: one for each threshold and decay."""
 PLAIN, AT_THE_ENDS = 3, 2
 """Networks that are kept: any, and such whose currents wrapped."""
 Network = tuple[tuple[Compartments, ...], tuple[Connections, ...], np.ndarray, int]
@@ -166,6 +168,11 @@ def mapped_networks(path: Path, samples: int) -> tuple[str, list[Network]]:
     program, origin = ir.load_with_origin(path)
     of = mapping.mapped(program)
     raw, numbers, told = _samples(program, origin, samples)
+    for layer in of.layers:
+        parts = len(np.unique(np.stack([layer.compartments.threshold, layer.compartments.decay]), axis=1).T)
+        if parts > MOST_PARTS:
+            what = f"{path}: {layer.name} has {parts} pairs of threshold and decay, {MOST_PARTS} at most"
+            raise SystemExit(f"{what}; give a program with one threshold a layer (weights.per_channel=false)")
     networks = []
     for one, number in zip(raw, numbers, strict=True):
         populations = [

@@ -135,3 +135,29 @@ def test_spikes_that_skip_a_layer_wait_for_the_others(tmp_path: Path) -> None:
     raw = samples(program, 8)
     found = targets.run(targets.emit("loihi", program, tmp_path), raw, record=True)
     assert not any(mismatches(ir.run(program, raw, record=True), found).values())
+
+
+def test_a_direct_input_whose_currents_fit_a_bias_maps_exactly(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {"w1": Array(IntType(4, True), random.integers(-7, 8, (30, 12)))}
+    arrays |= {"w2": Array(IntType(8, True), random.integers(-128, 128, (12, 4)))}
+    arrays |= {"one": Array(IntType(1, False), [[1]]), "t": Array(IntType(9, False), random.integers(90, 300, (1, 12)))}
+    arrays |= {"b": Array(IntType(6, True), random.integers(-31, 32, (1, 12)))}
+    operations = (
+        ir.Dense(Value("i1", (12,), SPIKE), "x", "w1"),
+        LIF(Value("s1", (12,), SPIKE), "i1", "v1", "one", 0, "t", "b", "zero"),
+        ir.Dense(Value("i2", (4,), SPIKE), "s1", "w2"),
+        ir.Integrate(Value("u2", (4,), WIDE), "i2", "v2", "one", 0),
+    )
+    states = (ir.State("v1", (12,), WIDE), ir.State("v2", (4,), WIDE))
+    kind = IntType(4, False)
+    start = ir.Input(Value("x", (30,), kind), Value("raw", (30,), kind), 15, ir.Direct())
+    program = Program("direct", 6, start, states, operations, ir.Readout("membrane_mean", "u2"), arrays)
+    program = ir.verify(fitted(program))
+    mapping = loihi.mapped(program)
+    assert mapping.exact
+    assert [(layer.host, layer.depth) for layer in mapping.layers] == [(True, 0), (False, 1)]
+    raw = samples(program, 50)
+    found = targets.run(targets.emit("loihi", program, tmp_path), raw, record=True)
+    assert found.spikes["s1"].sum() > 0
+    assert not any(mismatches(ir.run(program, raw, record=True), found).values())

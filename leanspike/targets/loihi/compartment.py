@@ -142,14 +142,15 @@ def stored_weights(weights: Ints, bits: int) -> Ints:
 
 
 def run(
-    populations: Sequence[Compartments], connections: Sequence[Connections], spikes: Ints, steps: int
+    populations: Sequence[Compartments], connections: Sequence[Connections | Matrix], spikes: Ints, steps: int
 ) -> Mapping[str, Recording]:
     """All populations for so many steps, with every spike a step on its way.
 
     Args:
+        connections: as they are, or as :class:`Matrix` where several runs share them.
         spikes: ``[T, B, n]`` of the input; silent behind T.
     """
-    matrices = [_Matrix(connection) for connection in connections]
+    matrices = [way if isinstance(way, Matrix) else Matrix(way) for way in connections]
     batch = spikes.shape[1]
     fired: dict[str, list[Ints]] = {INPUT: list(spikes), **{of.name: [] for of in populations}}
     u = {of.name: np.zeros((batch, of.size), dtype=np.int64) for of in populations}
@@ -180,7 +181,7 @@ def run(
     }
 
 
-class _Matrix:
+class Matrix:
     """Connections as products over blocks of targets that share few sources; sums are exact."""
 
     def __init__(self, of: Connections) -> None:

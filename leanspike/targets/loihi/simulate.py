@@ -10,7 +10,7 @@ it reads spikes or voltages of the last layer and stops at the margin, taken tim
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from leanspike.ir.program import Exit
 from leanspike.ir.readout import Scores
 from leanspike.ir.reference import check_raw
 from leanspike.targets.loihi import compartment, mapping
+from leanspike.targets.loihi.compartment import Matrix
 from leanspike.targets.loihi.mapping import Layer
 
 _ELEMENTS_AT_ONCE = 1 << 23
@@ -58,16 +59,17 @@ def simulated(of: mapping.Mapping, raw: Raw, numbers: Raw | None = None) -> Iter
     order = np.arange(len(raw)) if numbers is None else np.asarray(numbers)
     widest = sum(layer.compartments.size for layer in of.layers)
     size = max(1, _ELEMENTS_AT_ONCE // (widest * of.steps))
+    matrices = [Matrix(way) for way in of.connections]
     for start in range(0, max(1, len(raw)), size):
-        yield _part(of, raw[start : start + size], order[start : start + size])
+        yield _part(of, matrices, raw[start : start + size], order[start : start + size])
 
 
-def _part(of: mapping.Mapping, raw: Raw, numbers: Raw) -> Part:
+def _part(of: mapping.Mapping, matrices: Sequence[Matrix], raw: Raw, numbers: Raw) -> Part:
     program, batch = of.program, len(raw)
     populations = [
         mapping.with_host_bias(layer, program, raw) if layer.host else layer.compartments for layer in of.layers
     ]
-    found = compartment.run(populations, of.connections, input_spikes(program, raw, numbers), of.steps)
+    found = compartment.run(populations, matrices, input_spikes(program, raw, numbers), of.steps)
 
     def window(layer: Layer, values: Ints) -> Ints:
         shape = (program.steps, batch, *layer.of.result.shape)
