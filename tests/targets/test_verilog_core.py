@@ -43,7 +43,7 @@ def differing(artefact: Artefact, simulator: simulate.Simulator, count: int = 6)
     return {what: wrong for what, wrong in mismatches(expected, found).items() if wrong}
 
 
-@pytest.mark.parametrize("lanes", [1, 4, 32])
+@pytest.mark.parametrize("lanes", [1, 16])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_every_step_equals_the_reference(name: str, lanes: int, tmp_path: Path) -> None:
     need("icarus")
@@ -63,8 +63,9 @@ def test_pauses_and_samples_back_to_back_change_nothing(tmp_path: Path) -> None:
     """Clocks without tvalid or tready, and samples that enter while others are computed; delays and exits included."""
     need("verilator")
     for number, program in enumerate((image(), dense(encoding="sequence", exit_=ir.Exit(300, 2)))):
-        artefact = emitted(program, tmp_path / str(number)) if (tmp_path / str(number)).mkdir() is None else None
-        assert artefact is not None
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        artefact = emitted(program, folder)
         raw, planned = samples(program, 40), plan(program, 8)
         expected = ir.run(program, raw, record=True)
         for streaming, stalls in ((True, 0), (False, 9), (True, 9)):
