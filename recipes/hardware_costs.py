@@ -1,6 +1,6 @@
 """The cost table of MNIST 784-400-10 over T, direct and rate coded, and of a lean program: results/hardware.
 
-    python recipes/hardware_costs.py --runs /tmp/runs --lean lean-mnist.lsp --out results/hardware
+    python recipes/hardware_costs.py --runs runs/costs --lean lean-mnist.lsp --out results/hardware
 
 Trains what is not in ``--runs`` yet (5 epochs each, seed 0, one thread), lowers it, and writes ``costs.json`` and
 ``costs.html`` with ``leanspike costs``, latencies included. ``--lean`` is a program of ``leanspike lean``. Expected:

@@ -1,7 +1,7 @@
 """The moves of the road: five knobs, each a ladder from rich to poor, and what each is good for.
 
     timesteps     T -> T / 2                                   operations, spikes, energy
-    connections   50, 75, 90, 95, 97, 98, 99 % pruned           bytes, operations, energy, spikes
+    connections   50, 75, 90, 95, 96, 97, 98, 99 % pruned       bytes, operations, energy, spikes
     weights       8, 4, 2 bits, ternary                         bytes, energy
     membrane      8, 4, 2 bits, ternary                         bytes
     neurons       25, 50, 75 % of the hidden ones pruned        bytes, operations, energy, spikes
@@ -27,7 +27,7 @@ SERVES: Mapping[str, tuple[str, ...]] = {
     "membrane": ("bytes",),
     "neurons": ("bytes", "operations", "energy", "spikes"),
 }
-CONNECTIONS = (0.5, 0.75, 0.9, 0.95, 0.97, 0.98, 0.99)
+CONNECTIONS = (0.5, 0.75, 0.9, 0.95, 0.96, 0.97, 0.98, 0.99)
 NEURONS = (0.25, 0.5, 0.75)
 BITS: tuple[Any, ...] = (8, 4, 2, "ternary")
 
