@@ -178,6 +178,18 @@ def sparse_activation() -> dict[str, Road]:
     return {"convnet 16-32": base, "+ sparse activation": base.then(*_recipe("fashion-sparse-activation"))}
 
 
+def sixteen_kib() -> dict[str, Road]:
+    """The road to 16 KiB and 20,000 operations: most connections go, what is left gets 2 bits, potentials too."""
+    base = Road("mnist", ("--timesteps", "4", "--epochs", "8", *_sets("model.norm=batch")))
+    slow = ("--epochs", "10", *_sets("train.learning_rate=1e-3"))
+    pruned = base.then(*slow, *_sets("prune.sparsity=0.95", "prune.scope=global"))
+    return {
+        "baseline, T = 4": base,
+        "95 % of the connections pruned": pruned,
+        "then 2-bit weights and potentials": pruned.then(*slow, *_sets("weights.bits=2", "membrane.bits=2")),
+    }
+
+
 def networks() -> dict[str, Road]:
     """The deep and the recurrent networks, small: the CIFAR-10 subset, and Fashion-MNIST."""
     small = _recipe("cifar10-small")
@@ -205,6 +217,7 @@ def threshold(base: Road, epochs: int) -> dict[str, Road]:
 TABLES = {
     "sparse-activation": sparse_activation,
     "networks": networks,
+    "sixteen-kib": sixteen_kib,
     "ablation": ablation,
     "quantisation-mnist": lambda: quantisation(MNIST),
     "quantisation-fashion": lambda: quantisation(FASHION),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,18 @@ def options(config: StudyConfig) -> list[str]:
     """The command line of a configuration that :func:`study_config` made."""
     words = ["--timesteps", ",".join(map(str, config.timesteps)), "--seeds", str(config.seeds), "--no-ann"]
     for part in ("model", "train"):
-        for key, value in to_dict(getattr(config.run, part)).items():
-            words += ["--set", f"{part}.{key}={json.dumps(value)}"]
+        for key, value in _leaves(part, to_dict(getattr(config.run, part))):
+            words += ["--set", f"{key}={json.dumps(value)}"]
     return words
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every key of a table that is no table itself, with dots."""
+    if not isinstance(value, dict):
+        yield key, value
+        return
+    for name, inner in value.items():
+        yield from _leaves(f"{key}.{name}", inner)
 
 
 def weights(folder: Path) -> dict[str, str]:
