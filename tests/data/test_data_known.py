@@ -105,7 +105,8 @@ def test_every_known_set_says_what_it_is() -> None:
     for known in KNOWN:
         assert known.licence
         assert known.citation
-        assert all(file.addresses for form in known.forms[:1] for file in form.files)
+        fetched = all(file.addresses for form in known.forms[:1] for file in form.files)
+        assert fetched or known.name == "n-mnist-small", "a part of a set, made by hand, lies at no address"
 
 
 def test_unknown_name() -> None:

