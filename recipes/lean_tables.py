@@ -182,10 +182,10 @@ def sixteen_kib() -> dict[str, Road]:
     """The road to 16 KiB and 20,000 operations: most connections go, what is left gets 2 bits, potentials too."""
     base = Road("mnist", ("--timesteps", "4", "--epochs", "8", *_sets("model.norm=batch")))
     slow = ("--epochs", "10", *_sets("train.learning_rate=1e-3"))
-    pruned = base.then(*slow, *_sets("prune.sparsity=0.95", "prune.scope=global"))
+    pruned = base.then(*slow, *_sets("prune.sparsity=0.96", "prune.scope=global"))
     return {
         "baseline, T = 4": base,
-        "95 % of the connections pruned": pruned,
+        "96 % of the connections pruned": pruned,
         "then 2-bit weights and potentials": pruned.then(*slow, *_sets("weights.bits=2", "membrane.bits=2")),
     }
 
