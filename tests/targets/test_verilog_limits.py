@@ -96,7 +96,7 @@ def test_a_layer_that_nothing_of_the_input_reaches() -> None:
 
 def test_no_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     artefact = verilog.emit(dense(), tmp_path)
-    monkeypatch.setattr(simulate.shutil, "which", lambda _: None)
+    monkeypatch.setattr(simulate.shutil, "which", lambda *_, **_more: None)
     with pytest.raises(MissingTool, match="no simulator of Verilog"):
         base.run(artefact, samples(artefact.program, 1))
     with pytest.raises(MissingTool, match="verilator needs verilator and make and c\\+\\+"):
