@@ -21,7 +21,7 @@ from leanspike import ir
 from leanspike.cli.programs import load_samples
 from leanspike.core.files import make_folder, write_json
 from leanspike.measure.mismatch import Law
-from leanspike.measure.mismatch_curves import Plan, Samples, measure_curves
+from leanspike.measure.mismatch_curves import Plan, measure_curves
 from leanspike.measure.quality import difference_interval
 from leanspike.report.analog_page import Page, Table, write_page
 from leanspike.report.mismatch_plots import compared, mismatch_plots
@@ -115,8 +115,7 @@ def _measured(out: Path, name: str, sigma: float) -> dict[str, Any]:
     settings = [word for key, value in noise.items() for word in ("--set", f"train.mismatch.{key}={value}")]
     options = ("mnist", "--timesteps", "5", "--epochs", "12", *(settings if sigma else ()))
     loaded, origin = ir.load_with_origin(program(out, folder, options))
-    given = load_samples(loaded, origin, None, MISMATCH_SAMPLES)
-    samples = Samples(given.dataset, given.raw, given.labels, given.numbers)
+    samples = load_samples(loaded, origin, None, MISMATCH_SAMPLES)
     plan = Plan(SIGMAS, DRAWS, parts=name == "plain")
     return measure_curves(loaded, samples, plan, Law(), out / f"{folder}-curves")
 

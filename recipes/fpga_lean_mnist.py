@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from leanspike import ir
-from leanspike.cli.programs import ProgramSamples, load_samples
+from leanspike.cli.programs import load_samples
 from leanspike.core.errors import TargetError
 from leanspike.core.files import make_folder, write_bytes, write_json
 from leanspike.core.records import to_dict
 from leanspike.core.trace import mismatches
+from leanspike.measure.samples import Samples
 from leanspike.targets import verilog
 from leanspike.targets.verilog.cycles import Cycles, cycles
 from leanspike.targets.verilog.explore import LANES, Budget, Exploration, explore
@@ -41,7 +42,7 @@ def load(work: Path) -> tuple[ir.Program, dict[str, Any]]:
     return ir.load_with_origin(path)
 
 
-def compared(program: ir.Program, samples: ProgramSamples, lanes: int) -> dict[str, Any]:
+def compared(program: ir.Program, samples: Samples, lanes: int) -> dict[str, Any]:
     """How far the simulated core agrees with the program, and how many samples it decides rightly."""
     with tempfile.TemporaryDirectory() as folder:
         artefact = verilog.emit(program, Path(folder), shape=verilog.Shape(lanes=lanes))
@@ -51,9 +52,7 @@ def compared(program: ir.Program, samples: ProgramSamples, lanes: int) -> dict[s
     return {"lanes": lanes, "mismatches": wrong, "accuracy": right / len(samples)}
 
 
-def explored(
-    program: ir.Program, samples: ProgramSamples, device: str, lanes: Sequence[int], work: Path
-) -> Exploration:
+def explored(program: ir.Program, samples: Samples, device: str, lanes: Sequence[int], work: Path) -> Exploration:
     """Lane counts on a device."""
 
     def count(lanes: int) -> Cycles:

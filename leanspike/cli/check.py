@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from leanspike.cli import circuits, populations
 
 if TYPE_CHECKING:
-    from leanspike.cli.programs import ProgramSamples
     from leanspike.ir import Program
+    from leanspike.measure.samples import Samples
     from leanspike.targets import Artefact
 
 _CHUNK = 500
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(any(row["mismatches"].values()) for row in rows if not row.get("approximations")) else 0
 
 
-def _check(name: str, program: Program, samples: ProgramSamples, *, quiet: bool) -> dict[str, Any]:
+def _check(name: str, program: Program, samples: Samples, *, quiet: bool) -> dict[str, Any]:
     from rich.console import Console
     from rich.progress import track
 
@@ -97,7 +97,7 @@ def _check(name: str, program: Program, samples: ProgramSamples, *, quiet: bool)
     return {"target": name, "mismatches": dict(counts), "accuracy": accuracy, **more}
 
 
-def _interop(artefact: Artefact, samples: ProgramSamples) -> dict[str, Any]:
+def _interop(artefact: Artefact, samples: Samples) -> dict[str, Any]:
     """The graph in other simulators, on the first samples: a difference there is measured, and no mismatch."""
     from leanspike.targets.nir import interop
 

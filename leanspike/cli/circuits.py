@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leanspike.cli.programs import ProgramSamples
     from leanspike.ir import Program
+    from leanspike.measure.samples import Samples
     from leanspike.targets import Artefact
     from leanspike.targets.spice import CircuitRun, Design
 
@@ -139,7 +139,7 @@ def _energy_told(found: dict[str, Any]) -> str:
     )
 
 
-def check(args: argparse.Namespace, program: Program, samples: ProgramSamples) -> dict[str, Any]:
+def check(args: argparse.Namespace, program: Program, samples: Samples) -> dict[str, Any]:
     """The row of ``leanspike check``: its first samples, with the drawn neurons' spikes in the program's place."""
     from leanspike.targets import spice
 

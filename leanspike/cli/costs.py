@@ -70,11 +70,10 @@ def command_line(args: argparse.Namespace) -> str:
 def _account(path: Path, args: argparse.Namespace) -> dict[str, Any]:
     from leanspike import ir
     from leanspike.cli.programs import load_samples
-    from leanspike.measure.account import Samples, account
+    from leanspike.measure.account import account
 
     program, origin = ir.load_with_origin(path)
-    found = load_samples(program, origin, args.data, args.samples)
-    samples = Samples(found.dataset, found.raw, found.labels, found.numbers)
+    samples = load_samples(program, origin, args.data, args.samples)
     instructions = _instructions(program, args.board, samples) if args.board else None
     return account(path.stem, program, samples, instructions, timed=not args.untimed)
 

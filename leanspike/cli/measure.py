@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leanspike.cli.programs import ProgramSamples
     from leanspike.ir import Program
+    from leanspike.measure.samples import Samples
 
 EXAMPLE = """example:
   leanspike measure mnist.lsp                                    accuracy, spikes, operations, memory, latency
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _host(program: Program, samples: ProgramSamples) -> dict[str, Any]:
+def _host(program: Program, samples: Samples) -> dict[str, Any]:
     from leanspike.engine import Engine
     from leanspike.measure.latency import time_calls
     from leanspike.measure.program import measure
@@ -94,7 +94,7 @@ def _host(program: Program, samples: ProgramSamples) -> dict[str, Any]:
     }
 
 
-def _board(name: str, program: Program, samples: ProgramSamples) -> dict[str, Any]:
+def _board(name: str, program: Program, samples: Samples) -> dict[str, Any]:
     from leanspike import engine
     from leanspike.targets.c.boards import measure_board
 

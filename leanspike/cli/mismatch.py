@@ -46,14 +46,13 @@ def run(args: argparse.Namespace) -> int:
 
     from leanspike import ir
     from leanspike.cli.programs import load_samples
-    from leanspike.measure.mismatch_curves import Plan, Samples, curves_of, measure_curves
+    from leanspike.measure.mismatch_curves import Plan, curves_of, measure_curves
 
     plan = Plan(_sigmas(args.sigma), args.draws, args.seed, not args.all_only)
     law = _law(args.law)
     program, origin = ir.load_with_origin(args.program)
     circuits = len(curves_of(program, plan)) * plan.draws * len(plan.sigmas)
-    given = load_samples(program, origin, args.data, args.samples)
-    samples = Samples(given.dataset, given.raw, given.labels, given.numbers)
+    samples = load_samples(program, origin, args.data, args.samples)
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=args.json or not console.is_terminal) as bar:

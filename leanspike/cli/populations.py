@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from leanspike.cli.programs import ProgramSamples
+    from leanspike.measure.samples import Samples
     from leanspike.targets import Artefact
 
 
-def check(artefact: Artefact, samples: ProgramSamples) -> dict[str, Any]:
+def check(artefact: Artefact, samples: Samples) -> dict[str, Any]:
     """What Loihi's rules approximate, and how far the simulated network is off."""
     from leanspike.targets.loihi import agreement, mapped
 

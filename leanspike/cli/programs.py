@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from leanspike import data, ir
 from leanspike.core.errors import ConfigError
 from leanspike.core.records import require
+from leanspike.measure.samples import Samples
 
 
-@dataclass(frozen=True, eq=False)
-class ProgramSamples:
-    """Raw samples of a data set's test set, their labels and numbers."""
-
-    dataset: str
-    raw: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
-    numbers: npt.NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-
-def load_samples(program: ir.Program, origin: dict[str, Any], dataset: str | None, count: int) -> ProgramSamples:
+def load_samples(program: ir.Program, origin: dict[str, Any], dataset: str | None, count: int) -> Samples:
     """The first ``count`` test samples (0: all) of ``dataset``, or of the data set the program was made from.
 
     Raises:
@@ -39,4 +23,4 @@ def load_samples(program: ir.Program, origin: dict[str, Any], dataset: str | Non
     found = data.load(name).test()
     chosen = slice(0, count or len(found))
     raw = ir.raw_samples(program, found.x[chosen])
-    return ProgramSamples(name, raw, found.y[chosen], found.numbers[chosen])
+    return Samples(name, raw, found.y[chosen], found.numbers[chosen])

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from leanspike.ir import Program, content_hash
 from leanspike.ir.counts import multiplies, working
@@ -22,6 +19,7 @@ from leanspike.measure.fair import compare, effective_rate, incomparable, judges
 from leanspike.measure.footprint import footprint
 from leanspike.measure.overhead import executed, overhead
 from leanspike.measure.quality import accuracy, correct, wilson
+from leanspike.measure.samples import Samples
 from leanspike.measure.tally import Tally, tally, whole
 from leanspike.measure.work import VARIANTS, Executed
 
@@ -36,16 +34,6 @@ COMPONENTS = {
     "neuron arithmetic": ("update", "leak", "current", "compare", "reset", "join"),
     "instructions": ("instruction",),
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """What a program is run on: ``raw [N, ...]``, ``labels [N]``, ``numbers [N]`` of a data set."""
-
-    dataset: str
-    raw: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
-    numbers: npt.NDArray[np.int64]
 
 
 def component(line: Line) -> str:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from leanspike import __version__, ir
 from leanspike.core.errors import OutputError
@@ -29,6 +28,7 @@ from leanspike.engine import Engine
 from leanspike.ir import Program
 from leanspike.measure.mismatch import SOURCES, Circuit, Law, Spread, finest, last_places, layers_of, perturbed
 from leanspike.measure.quality import mean_interval
+from leanspike.measure.samples import Samples
 
 FILE = "mismatch.json"
 _SAVE_SECONDS, _WIDE = 15.0, 0.5
@@ -78,16 +78,6 @@ def curves_of(program: Program, plan: Plan) -> tuple[Curve, ...]:
         found += [Curve(source, (source,)) for source in SOURCES]
         found += [Curve(f"layer {op.result.name}", SOURCES, (op.result.name,)) for op in layers_of(program)]
     return tuple(found)
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """What every circuit is run on: ``raw [N, ...]``, ``labels [N]``, ``numbers [N]`` of a data set."""
-
-    dataset: str
-    raw: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
-    numbers: npt.NDArray[np.int64]
 
 
 def measure_curves(

@@ -20,7 +20,8 @@ from leanspike.ir.inttype import SPIKE, Ints
 from leanspike.ir.ranges import fitted, narrowed
 from leanspike.measure import mismatch_curves
 from leanspike.measure.mismatch import Circuit, Law, Spread, finest, last_places, perturbed
-from leanspike.measure.mismatch_curves import Plan, Samples, curves_of, measure_curves
+from leanspike.measure.mismatch_curves import Plan, curves_of, measure_curves
+from leanspike.measure.samples import Samples
 
 HIDDEN = 300
 PURE = Law((1.0, 0.0, 0.0, 0.0), (0.0, 0.0, -1.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.0, 0.0, 0.0, 1.0))

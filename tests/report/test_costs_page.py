@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from leanspike import cli, ir
-from leanspike.measure.account import COMPONENTS, Samples, account, document
+from leanspike.measure.account import COMPONENTS, account, document
 from leanspike.measure.energy import models
+from leanspike.measure.samples import Samples
 from leanspike.report.costs import FILE, PAGE, build, rate_told, text, verdict
 from tests.ir.small_programs import every_operation
 from tests.measure.cost_programs import pixels, samples, spikes

@@ -16,6 +16,7 @@ from leanspike.ir.text import render
 from leanspike.targets.c.constants import Constant, constant, sparse_constants
 from leanspike.targets.c.functions import Function, functions, is_uniform, readout
 from leanspike.targets.c.layout import INPUT, Layout, Member
+from leanspike.targets.templates import environment
 
 _SMALL = ("shift_down", "bit", "set_bit", "mix")
 
@@ -145,12 +146,6 @@ def _declare(member: Member) -> str:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanspike.targets.c"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals["declare"] = _declare
-    return environment
+    found = environment("leanspike.targets.c")
+    found.globals["declare"] = _declare
+    return found

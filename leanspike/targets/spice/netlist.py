@@ -22,6 +22,7 @@ from leanspike.targets.spice.design import (
     Parts,
     cell,
 )
+from leanspike.targets.templates import environment
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,11 +112,4 @@ def _pulse(part: tuple[float, float], dt: float) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanspike.targets.spice"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("neuron.cir.jinja")
+    return environment("leanspike.targets.spice").get_template("neuron.cir.jinja")

@@ -17,6 +17,7 @@ import jinja2
 from leanspike.core.errors import TargetError
 from leanspike.core.files import write_text
 from leanspike.ir import Program, content_hash, render
+from leanspike.targets.templates import environment
 from leanspike.targets.verilog import ends, layer, synapse
 from leanspike.targets.verilog.expressions import bus, lit, resize, resize_at
 from leanspike.targets.verilog.plan import Plan, plan
@@ -150,12 +151,6 @@ def core_sources(names: Iterable[str]) -> list[str]:
 
 @functools.cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leanspike.targets.verilog"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.globals |= {"bus": bus, "lit": lit, "resize": resize, "resize_at": resize_at}
-    return environment
+    found = environment("leanspike.targets.verilog")
+    found.globals |= {"bus": bus, "lit": lit, "resize": resize, "resize_at": resize_at}
+    return found
