@@ -94,7 +94,7 @@ def _scan(steps: int, batch: int) -> list[Pair]:
     config = NeuronConfig()
     current = torch.randn(steps, batch, 400) * 0.5
     beta, threshold = torch.full((400,), config.beta), torch.full((400,), config.threshold)
-    state = LIFState.zeros(current[0], 0)
+    state = LIFState.zeros(current[0], config)
     scanned = reference.forward(current, steps, beta, threshold, state, config, False)
     grad = torch.randn_like(current)
 
@@ -120,7 +120,7 @@ def _gather(steps: int, batch: int) -> list[Pair]:
     assert packed is not None
     weight, bias = (torch.randn(784, 400) * 0.05).requires_grad_(), torch.zeros(400)
     beta, threshold = torch.full((400,), config.beta), torch.full((400,), config.threshold)
-    state, grad = LIFState.zeros(x.new_zeros(batch, 400), 0), torch.randn(steps, batch, 400)
+    state, grad = LIFState.zeros(x.new_zeros(batch, 400), config), torch.randn(steps, batch, 400)
     layer = SpikingLayer(weight, bias, beta, threshold, config)
 
     def ours() -> Tensor:

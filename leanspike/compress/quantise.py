@@ -45,6 +45,9 @@ def quantise(network: Network, config: CompressConfig, run: RunConfig, data: Tra
         if isinstance(layer, Junction | RecurrentLIF):
             what = f"a {type(layer).__name__} holds synapses of its own, which are not quantised"
             raise ConfigError(what, where=f"layer {place}", remedy="prune it, and lower it with lower.weight_bits")
+        if isinstance(layer, LIF) and layer.config.adapts:
+            remedy = "lower the run as it is: lower.weight_bits quantises it after training"
+            raise ConfigError("its thresholds adapt, which is not quantised", where=f"layer {place}", remedy=remedy)
     folded = fold_norms(network)
     carried = _carried(folded, run, data) if data is not None and config.membrane.bits else {}
     layers: list[nn.Module] = list(folded.layers)

@@ -102,6 +102,9 @@ class _Reader:
 
     def neurons(self, layer: LIF | LeakyIntegrator, currents: Currents) -> Fired:
         number = len(self.stages) + 1
+        if isinstance(layer, LIF) and layer.config.adapts:
+            what = "its thresholds adapt, which a program does not express yet"
+            raise LoweringError(what, where=f"stage {number}", remedy="train it with neuron.adapt_strength=0")
         if isinstance(layer, RecurrentLIF):
             currents = (*currents, _synapse(layer.feedback, Delayed(Fired(number))))
         self.stages.append(_stage(number, currents, layer))

@@ -78,7 +78,7 @@ class Neurons(nn.Module):
     @property
     def fused(self) -> bool:
         """Whether the kernels that compute synapses and neurons as one know this neuron."""
-        return self.config.has_kernels
+        return self.config.has_kernels and not self.config.adapts
 
 
 class LIF(Neurons):
@@ -125,7 +125,7 @@ class LeakyIntegrator(Neurons):
     """Neurons that never fire, so that no threshold is learned: u[t] = beta u[t-1] + I[t], for a membrane readout."""
 
     def __init__(self, config: NeuronConfig, channels: int) -> None:
-        super().__init__(replace(config, learn_threshold=False), channels)
+        super().__init__(replace(config, learn_threshold=False, adapt_strength=0.0), channels)
 
     def parameters_for(self, sample: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """beta expanded to one sample's shape ``[C, ...]``, and a threshold out of reach."""

@@ -5,6 +5,15 @@ r"""The leaky integrate-and-fire neuron, one step and a whole sequence, in plain
     v[t] = u[t] - s[t] threshold       reset at once, "subtract"
     v[t] = u[t] (1 - s[t])             reset at once, "zero"
 
+With adaptation (ALIF; Bellec et al. 2018, arXiv:1803.09574; Yin, Corradi, Bohte 2021, arXiv:2103.12593, whose b0 is the
+threshold, beta the strength and rho the decay, here without their factor 1 - rho before the spike) every spike raises
+the neuron's own threshold, and all of the above reads that effective threshold, the subtract reset included:
+
+    theta[t] = threshold + strength a[t]          a[0] = 0
+    a[t+1]   = decay a[t] + s[t]                  a held neuron's a decays, too
+
+Gradients flow through a also where the reset is detached.
+
 A layer may have a reset amount of its own, which a subtract reset takes in place of the threshold: theta / beta says
 what other simulators do one step late, 0 is no reset. With a refractory period of R steps, a neuron that fired is
 held for the next R: u = v, no input, no leak, no spike. u is called the membrane potential everywhere in leanspike;
@@ -33,16 +42,18 @@ class LIFState:
     Attributes:
         potential: ``[B, ...]`` membrane potential after reset.
         hold: ``[B, ...]`` int32, steps that each neuron is still held silent; None without refractory period.
+        adaptation: ``[B, ...]`` a, 0 or more; None where thresholds do not adapt.
     """
 
     potential: Tensor
     hold: Tensor | None = None
+    adaptation: Tensor | None = None
 
     @staticmethod
-    def zeros(like: Tensor, refractory: int) -> LIFState:
+    def zeros(like: Tensor, config: NeuronConfig) -> LIFState:
         """The state at rest, shaped like one step ``[B, ...]`` of current."""
-        hold = torch.zeros_like(like, dtype=torch.int32) if refractory else None
-        return LIFState(torch.zeros_like(like), hold)
+        hold = torch.zeros_like(like, dtype=torch.int32) if config.refractory else None
+        return LIFState(torch.zeros_like(like), hold, torch.zeros_like(like) if config.adapts else None)
 
 
 class _HardSpike(Operation):
@@ -96,6 +107,10 @@ def lif_step(
     hold = state.hold
     if hold is not None:
         u = torch.where(hold > 0, state.potential, u)
+    adaptation = state.adaptation
+    if config.adapts:
+        adaptation = torch.zeros_like(u) if adaptation is None else adaptation
+        threshold = threshold + config.adapt_strength * adaptation
     s = spike(u - threshold)
     if hold is not None:
         s = s * (hold == 0).to(s.dtype)
@@ -103,7 +118,9 @@ def lif_step(
     fired = s.detach() if config.detach_reset else s
     amount = threshold if reset_by is None else reset_by
     v = u - fired * amount if config.reset == "subtract" else u * (1 - fired)
-    return s, u, LIFState(v, hold)
+    if adaptation is not None:
+        adaptation = config.adapt_decay * adaptation + s
+    return s, u, LIFState(v, hold, adaptation)
 
 
 def lif(
@@ -123,7 +140,7 @@ def lif(
     Returns:
         spikes ``[T, B, ...]``, membrane potential before reset ``[T, B, ...]``, the state after the last step.
     """
-    state = state or LIFState.zeros(current[0], config.refractory)
+    state = state or LIFState.zeros(current[0], config)
     spike = spike_function(config, smooth)
     spikes, potentials = [], []
     for step in current:

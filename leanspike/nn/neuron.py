@@ -24,6 +24,9 @@ class NeuronConfig:
             with LT-SNN's extra path; see :mod:`leanspike.nn.kernels.reference`.
         threshold_span: a learned threshold stays between threshold / span and threshold * span.
         detach_reset: let no gradient flow through the reset.
+        adapt_strength: by how much a spike raises the neuron's own threshold from the next step on, >= 0, in the unit
+            of the threshold; 0: plain LIF. It holds for every neuron that fires.
+        adapt_decay: share of that rise which is kept from step to step, 0 <= adapt_decay < 1.
     """
 
     beta: float = 0.9
@@ -38,13 +41,22 @@ class NeuronConfig:
     threshold_path: Literal["plain", "sigmoid"] = "plain"
     threshold_span: float = 4.0
     detach_reset: bool = True
+    adapt_strength: float = 0.0
+    adapt_decay: float = 0.9
 
     def __post_init__(self) -> None:
         require(0 <= self.beta <= 1, "neuron.beta", self.beta, "between 0 and 1")
         require(self.threshold > 0, "neuron.threshold", self.threshold, "a number above 0")
         require(self.refractory >= 0, "neuron.refractory", self.refractory, "0 or more steps")
         require(self.threshold_span >= 1, "neuron.threshold_span", self.threshold_span, "1 (fixed) or more")
+        require(self.adapt_strength >= 0, "neuron.adapt_strength", self.adapt_strength, "0 (plain LIF) or more")
+        require(0 <= self.adapt_decay < 1, "neuron.adapt_decay", self.adapt_decay, "0 or more and below 1")
         require(self.surrogate_scale > 0, "neuron.surrogate_scale", self.surrogate_scale, "a number above 0")
+
+    @property
+    def adapts(self) -> bool:
+        """Whether the threshold adapts."""
+        return self.adapt_strength > 0
 
     @property
     def has_kernels(self) -> bool:

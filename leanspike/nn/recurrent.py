@@ -51,7 +51,7 @@ class RecurrentLIF(LIF):
         """Run all steps of ``current`` ``[T, B, C]``; see :meth:`LIF.forward`."""
         written = current.expand() if isinstance(current, Constant) else current
         beta, threshold = self.parameters_for(tuple(written.shape[2:]))
-        state = state or LIFState.zeros(written[0], self.config.refractory)
+        state = state or LIFState.zeros(written[0], self.config)
         last = state.spikes if isinstance(state, RecurrentState) else None
         spike, spikes, potentials = spike_function(self.config), [], []
         for step in written:
@@ -59,7 +59,7 @@ class RecurrentLIF(LIF):
             last, u, state = lif_step(total, state, beta, threshold, self.config, spike)
             spikes.append(last)
             potentials.append(u)
-        end = RecurrentState(state.potential, state.hold, last)
+        end = RecurrentState(state.potential, state.hold, state.adaptation, last)
         fired = torch.stack(spikes)
         packs = pack and cpu.loaded() and not fired.is_cuda
         found = Spikes.packed(cpu.pack(fired.detach()), tuple(fired.shape), fired) if packs else Spikes.of(fired)

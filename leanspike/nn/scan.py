@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from leanspike.nn.adaptive import adaptive_scan
 from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.functional import LIFState, lif
 from leanspike.nn.kernels import cpu, cuda, reference
@@ -47,9 +48,9 @@ def lif_scan(
         return Spikes.of(fired), u, after
     steps = current.shape[0]
     source = current.values if isinstance(current, Constant) else current
-    start = state or LIFState.zeros(
-        source.detach() if isinstance(current, Constant) else source.detach()[0], config.refractory
-    )
+    start = state or LIFState.zeros(source.detach() if isinstance(current, Constant) else source.detach()[0], config)
+    if config.adapts:
+        return adaptive_scan(source, steps, beta, threshold, start, config, pack, smooth)
     fast = cpu.serves(source) and not smooth and config.has_kernels
     if fast and pack:
         edge, u, end, bits = _PackedScan.on(source, steps, beta, threshold, start.potential, config)

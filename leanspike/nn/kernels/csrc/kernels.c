@@ -1,5 +1,6 @@
 /* leanspike's hot loops as one translation unit, built once for each instruction set and loaded with ctypes.
    No dependency but libc; threads are the OpenMP runtime that torch has loaded already (see core/native.py). */
+#include "adaptive.h"
 #include "bits.h"
 #include "conv.h"
 #include "conv_backward.h"
