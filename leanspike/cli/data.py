@@ -55,12 +55,12 @@ def _list(_: argparse.Namespace) -> tuple[Any, str]:
 
     rows = [_state(known) for known in KNOWN]
     blocks = [
-        f"{row['name']:<14} {row['train']:>6,} / {row['test']:<6,}  {_shape(row['shape']):<8}  {row['location']}\n"
-        f"{'':<14} licence: {row['licence']}\n"
-        f"{'':<14} checksum: {row['checksum']}" + (f"\n{'':<14} note: {row['note']}" if row["note"] else "")
+        f"{row['name']:<26} {row['train']:>6,} / {row['test']:<6,}  {_shape(row['shape']):<8}  {row['location']}\n"
+        f"{'':<26} licence: {row['licence']}\n"
+        f"{'':<26} checksum: {row['checksum']}" + (f"\n{'':<26} note: {row['note']}" if row["note"] else "")
         for row in rows
     ]
-    head = f"{'name':<14} {'train':>6} / {'test':<6}  {'shape':<8}  where"
+    head = f"{'name':<26} {'train':>6} / {'test':<6}  {'shape':<8}  where"
     return rows, "\n".join([head, *blocks])
 
 
@@ -76,7 +76,8 @@ def _state(known: KnownSet) -> dict[str, Any]:
         location = ", ".join(sorted({str(path.parent) for path in paths}))
         try:
             fetch.obtain(known, form)
-            checksum = f"verified ({len(paths)} files)"
+            unknown = any(not file.checksum for file in form.files)
+            checksum = "none is published: not verified" if unknown else f"verified ({len(paths)} files)"
         except DataError as error:
             checksum = f"WRONG: {error.line()}"
     return {
@@ -100,8 +101,12 @@ def _fetch(args: argparse.Namespace) -> tuple[Any, str]:
     if not known.forms:
         return [], f"{known.name}: inside scikit-learn, nothing to fetch"
     paths = fetch.obtain(known, known.forms[0])
-    lines = [f"{path}  verified ({file.checksum})" for file in known.forms[0].files if (path := paths[file.name])]
+    lines = [f"{paths[file.name]}  {_verdict(file.checksum)}" for file in known.forms[0].files]
     return [str(path) for path in paths.values()], "\n".join(lines)
+
+
+def _verdict(checksum: str) -> str:
+    return f"verified ({checksum})" if checksum else "NOT verified: no checksum is published"
 
 
 def _show(args: argparse.Namespace) -> tuple[Any, str]:

@@ -51,7 +51,7 @@ def quantise(network: Network, config: CompressConfig, run: RunConfig, data: Tra
     folded = fold_norms(network)
     carried = _carried(folded, run, data) if data is not None and config.membrane.bits else {}
     layers: list[nn.Module] = list(folded.layers)
-    unit_in = run.encoder.gain / LEVELS if run.encoder.kind == "direct" else 1.0
+    unit_in = run.encoder.gain / LEVELS if run.encoder.kind in ("direct", "current") else 1.0
     start = 0
     for at, end in stage_places(folded):
         synapse, neurons = folded.layers[at], folded.layers[end]

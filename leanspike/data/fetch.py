@@ -38,12 +38,12 @@ def folders(known: KnownSet) -> list[Path]:
     Raises:
         DataError: ``LEANSPIKE_DATA`` names no folder.
     """
-    named = os.environ.get("LEANSPIKE_DATA")
+    named, folder = os.environ.get("LEANSPIKE_DATA"), known.folder or known.name
     if not named:
-        return [cache() / known.name]
+        return [cache() / folder]
     if not Path(named).is_dir():
         raise DataError("is not a folder", where=f"LEANSPIKE_DATA={named}", remedy="correct it or unset it")
-    return [Path(named) / known.name, cache() / known.name]
+    return [Path(named) / folder, cache() / folder]
 
 
 def locate(known: KnownSet, file: RemoteFile) -> Path | None:
@@ -72,7 +72,9 @@ def obtain(known: KnownSet, form: Form) -> dict[str, Path]:
 
 
 def verify(path: Path, file: RemoteFile, remedy: str) -> None:
-    """Raise :class:`DataError` unless ``path`` has the size and checksum of ``file``."""
+    """Raise :class:`DataError` unless ``path`` has the size and checksum of ``file``, as far as they are published."""
+    if not file.checksum:
+        return
     algorithm, _, expected = file.checksum.partition(":")
     try:
         size = path.stat().st_size
@@ -127,7 +129,8 @@ def _fetch(file: RemoteFile, part: Path, target: Path) -> None:
     if part.stat().st_size == 0:
         part.unlink()
     what = f"is not here and cannot be fetched from {' or '.join(failures) or 'anywhere'}"
-    remedy = f"get it elsewhere, check that its {file.checksum.replace(':', ' is ')}, and put it at {target}"
+    told = f"check that its {file.checksum.replace(':', ' is ')}" if file.checksum else "no checksum is published"
+    remedy = f"get it elsewhere, {told}, and put it at {target}"
     raise DataError(what, where=file.name, remedy=remedy)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from typing import Literal
 
 from leanspike.core.errors import DataError
+from leanspike.data import archive
 
 
 @dataclass(frozen=True)
@@ -13,7 +15,8 @@ class RemoteFile:
     """One file of a data set.
 
     Attributes:
-        checksum: ``"sha256:<hex>"`` or, where the authors publish only that, ``"sha1:<hex>"``.
+        checksum: ``"sha256:<hex>"`` or, where the authors publish only that, ``"sha1:<hex>"``; empty where nobody
+            publishes one, so that the file cannot be verified.
         size: bytes, or None where no one publishes it.
         addresses: where it can be fetched, in order of preference; empty if nowhere.
     """
@@ -36,7 +39,13 @@ class Form:
 
 @dataclass(frozen=True)
 class KnownSet:
-    """A data set known by name. The first form is the canonical one, which is fetched; no form: embedded."""
+    """A data set known by name. The first form is the canonical one, which is fetched; no form: embedded.
+
+    Attributes:
+        shape: of a sample; empty where only the files say it, as are ``classes``; ``train`` and ``test`` are then 0.
+        folder: where its files lie below a data folder; empty: its name.
+        reader: who reads it, a module of :mod:`leanspike.data`.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -46,6 +55,8 @@ class KnownSet:
     forms: tuple[Form, ...]
     train: int
     test: int
+    folder: str = ""
+    reader: Literal["images", "recordings", "archives", "sounds"] = "images"
 
 
 TRAIN_X, TRAIN_Y = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
@@ -150,22 +161,106 @@ KNOWN: tuple[KnownSet, ...] = (
         forms=(Form(_NMNIST_SMALL, 1_000, 100, note="the first 1,000 and 100 recordings of N-MNIST"),),
         train=1_000,
         test=100,
+        reader="recordings",
     ),
 )
 
 
+def _archived(kind: str, name: str, train: int = 0, test: int = 0, channels: int = 0, length: int = 0) -> KnownSet:
+    """A set of an archive; of one whose files were not read here only the name is known."""
+    forms = [Form((RemoteFile(f"{name}.zip", "", None, (f"{archive.ADDRESS}{name}.zip",)),), train, test)]
+    if train:
+        file, sha256, size = archive.SUBSETS[kind]
+        forms.append(Form((RemoteFile(file, f"sha256:{sha256}", size),), train, test))
+    shape = (channels, length) if train else ()
+    citation = archive.CITATIONS[kind]
+    return KnownSet(name.lower(), shape, (), archive.LICENCE, citation, tuple(forms), train, test, kind, "archives")
+
+
+_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+_FSDD_TAG = "https://github.com/Jakobovski/free-spoken-digit-dataset/archive/refs/tags/v1.0.10.zip"
+_FSDD_FILES = (
+    RemoteFile("free-spoken-digit-dataset-1.0.10.zip", "", None, (_FSDD_TAG,)),
+    *_files("c822ce0499f20950663d17c18099fd62503b6420a5e5e7c27bea2037ffc6616b 16157653 fsdd_recordings.zip"),
+)
+_SPEECH = RemoteFile(
+    "speech_commands_v0.02.tar.gz",
+    "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
+    None,
+    ("https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",),
+)
+_EEG = _files("7995d5910a1d23a698a238d86e99328f1a235733a5805b080ae1df0bff6ad000 418002 eeg_eye_state.zip")
+
+
+def _digits_spoken(name: str, train: int, test: int, note: str) -> KnownSet:
+    forms = tuple(Form((file,), train, test, note) for file in _FSDD_FILES)
+    citation = "Jackson et al., Free Spoken Digit Dataset, 8 kHz"
+    return KnownSet(name, (32, 40), _DIGITS, "CC BY-SA 4.0", citation, forms, train, test, "fsdd", "sounds")
+
+
+KNOWN += (
+    _digits_spoken("fsdd", 2_700, 300, "official split: recordings 0 to 4 of each speaker and digit test"),
+    *(_digits_spoken(f"fsdd-without-{who}", 2_500, 500, f"{who} tests, the five others train") for who in _SPEAKERS),
+    KnownSet(
+        name="speech-commands",
+        shape=(32, 50),
+        classes=(),
+        licence="CC BY 4.0",
+        citation="Warden, Speech Commands: a dataset for limited-vocabulary speech recognition, arXiv:1804.03209, 2018",
+        forms=(Form((_SPEECH,), 94_824, 11_005, note="v0.02; train is its training and validation lists"),),
+        train=94_824,
+        test=11_005,
+        reader="sounds",
+    ),
+    KnownSet(
+        name="eeg-eye-state",
+        shape=(14, 64),
+        classes=("open", "closed"),
+        licence="CC BY 4.0 (UCI)",
+        citation="Roesler, EEG Eye State, UCI 2013",
+        forms=(Form(_EEG, 187, 47, note="windows of half a second; the last fifth of the recording tests"),),
+        train=187,
+        test=47,
+        reader="archives",
+    ),
+    *(_archived(*row) for row in archive.seen()),
+)
+
+
 def find(name: str) -> KnownSet:
-    """The known set of that name; :func:`unknown` is raised if there is none."""
+    """The known set of that name, or the set of the UCR and UEA archives (in their spelling or in small letters).
+
+    Raises:
+        DataError: :func:`unknown`.
+    """
     for known in KNOWN:
         if known.name == name:
             return known
+    for kind, others in archive.OTHERS.items():
+        for other in others.split():
+            if name in (other, other.lower()):
+                return _archived(kind, other)
+    for _, seen, *_ in archive.seen():
+        if name == seen:
+            return find(seen.lower())
     raise unknown(name)
+
+
+def is_known(name: str) -> bool:
+    """Whether :func:`find` finds it."""
+    try:
+        find(name)
+    except DataError:
+        return False
+    return True
 
 
 def unknown(name: str) -> DataError:
     """The error for a name that is in no table; it names the closest and all known ones."""
+    others = [other.lower() for kind in archive.OTHERS.values() for other in kind.split()]
     names = [known.name for known in KNOWN]
-    close = difflib.get_close_matches(name.lower().replace("_", "-"), names, n=1)
+    close = difflib.get_close_matches(name.lower().replace("_", "-"), names + others, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    remedy = f"{hint}known: {', '.join(names)}; or give the path of your own data"
+    told = [known.name for known in KNOWN if known.folder not in archive.SUBSETS]
+    remedy = f"{hint}known: {', '.join(told)}, every name of the UCR and UEA archives; or give the path of your own data"
     return DataError("unknown data set, and no file or folder of that name", where=name, remedy=remedy)

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from leanspike.core.errors import DataError
-from leanspike.data import images, own, recordings
+from leanspike.data import archives, images, own, recordings, sounds
 from leanspike.data.base import Dataset
-from leanspike.data.known import KNOWN, find, unknown
+from leanspike.data.known import find, is_known, unknown
 
+READERS = {"images": images, "recordings": recordings, "archives": archives, "sounds": sounds}
 _SEPARATORS = (os.sep, os.altsep or os.sep)
 
 
@@ -22,9 +23,9 @@ def load(name_or_path: str) -> Dataset:
         DataError: unknown name, missing or damaged file, or data that do not fit: one line with the remedy.
     """
     try:
-        if name_or_path in {known.name for known in KNOWN}:
+        if is_known(name_or_path):
             known = find(name_or_path)
-            return recordings.load_known(known) if len(known.shape) == 4 else images.load_known(known)
+            return READERS[known.reader].load_known(known)
         if any(mark in name_or_path for mark in _SEPARATORS) or Path(name_or_path).exists():
             return own.load_path(Path(name_or_path))
     except OSError as error:

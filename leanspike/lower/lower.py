@@ -4,6 +4,7 @@
     fold norms      norms become weights, biases, leaks, thresholds      same scores in float64
     quantise        scales a channel; integers for every array           every weight within half a step of its float
     assemble        operations, states, arrays                           the verifier; same scores as the integer stages
+    fields          of population coding: its fields as neurons          the same scores on the check samples
     compact         neurons that change no score go                      the same scores on the check samples
     narrow          potentials to the width their sums need              the same trace on the check samples
     store           weights sparse where that is smaller                 the entries give the weights
@@ -34,6 +35,7 @@ from leanspike.ir.inttype import Ints
 from leanspike.lower.assemble import assembled
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Draft, Floats, Stage
+from leanspike.lower.fields import bands, encoded_spikes, with_fields
 from leanspike.lower.fold import fold_norms
 from leanspike.lower.quantise import IntegerStage, quantised
 from leanspike.lower.quantised import taken
@@ -104,11 +106,11 @@ def lower(
     """
     config = config or LowerConfig()
     start = source(encoded, config.input_bits)
-    check = _Samples.draw(start, encoded, samples)
+    check = _Samples.draw(start, encoded, _as_spikes(encoded, samples, config))
     steps: list[StepReport] = []
     draft = read(network)
     if is_quantised(network):
-        return _lowered_as_is(network, draft, start, check, encoded.timesteps, config, name)
+        return _lowered_as_is(network, draft, start, check, encoded, config, name, samples)
     folded = fold_norms(draft, encoded.timesteps)
     read_scores, expected = simulate(draft, check.encoded), simulate(folded, check.encoded)
     steps.append(_same_scores("read", _network_scores(network, check), read_scores, _FLOAT32))
@@ -117,17 +119,42 @@ def lower(
     steps.append(_within_half_a_step(stages, config))
     program = verify(assembled(name, start, encoded.timesteps, stages, draft.readout, config))
     steps.append(_same_integers(program, replace(draft, stages=_as_stages(stages, config)), check, expected))
-    program, last = shrunk(program, check.raw)
+    program, last = _finished(program, check, encoded, config, samples)
     return Lowered(program, (*steps, *last), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 
+def _as_spikes(encoded: Encoded, samples: Ints | None, config: LowerConfig) -> Ints | None:
+    """Raw samples as a network's program takes them before its fields are neurons."""
+    if samples is None or encoded.encoder.kind != "population":
+        return samples
+    return encoded_spikes(samples, bands(encoded.encoder, (1 << (8 if encoded.exact_bytes else config.input_bits)) - 1))
+
+
+def _finished(
+    program: Program, check: _Samples, encoded: Encoded, config: LowerConfig, samples: Ints | None
+) -> tuple[Program, list[StepReport]]:
+    """The last steps: fields as neurons where the encoder has some, then those of :mod:`leanspike.lower.shrink`."""
+    if encoded.encoder.kind != "population":
+        return shrunk(program, check.raw)
+    program, raw, step = with_fields(program, encoded, config.input_bits, samples)
+    program, last = shrunk(program, raw)
+    return program, [step, *last]
+
+
 def _lowered_as_is(
-    network: Network, draft: Draft, start: Source, check: _Samples, timesteps: int, config: LowerConfig, name: str
+    network: Network,
+    draft: Draft,
+    start: Source,
+    check: _Samples,
+    encoded: Encoded,
+    config: LowerConfig,
+    name: str,
+    samples: Ints | None,
 ) -> Lowered:
     stages, config = taken(network, draft, start, config)
     bits = ", ".join(f"{stage.of.number}: {stage.weight_bits}" for stage in stages)
     steps = [StepReport("take", f"the network's own integers; bits of the weights {bits}")]
-    program = verify(assembled(name, start, timesteps, stages, draft.readout, config))
+    program = verify(assembled(name, start, encoded.timesteps, stages, draft.readout, config))
     trace = run_fast(replace(program, readout=replace(program.readout, exit=None)), check.raw)
     wrong = (trace.scores != integer_scores(network, _as_tensor(check))).any(1).mean()
     if wrong:
@@ -135,7 +162,7 @@ def _lowered_as_is(
         raise LoweringError(what, where="step assemble")
     told = f"{len(program.operations)} operations; scores of {len(check.raw)} check samples equal the network's"
     steps.append(StepReport("assemble", told))
-    program, last = shrunk(program, check.raw)
+    program, last = _finished(program, check, encoded, config, samples)
     return Lowered(program, (*steps, *last), float(stages[-1].unit[0]) if draft.stages[-1].threshold is None else 1.0)
 
 

@@ -3,7 +3,10 @@
     direct     x = gain raw / levels            the unit of the first currents is gain / levels
     rate       table[raw]                       thresholds on 16-bit draws, of leanspike.encode.rate, a level each
     latency    table[raw]                       the step of the spike, of leanspike.encode.latency; T for none
+    current    x[t] = gain raw[t] / levels      a sequence [T, C] of the series' values
     delta      threshold, start                 times levels / gain, rounded; levels of 15 bits, whole for bytes
+    population a step's spikes as they are      a sequence [T, C K]; :mod:`leanspike.lower.fields` puts the neurons that
+                                                make them from the series' values before
     frames     a step's spikes as they are      a sequence [T, ...] of 1 bit
 
 Tables are made by running the encoder itself on every level, so a program's spikes are those of training.
@@ -64,12 +67,16 @@ def source(encoded: Encoded, input_bits: int) -> Source:
     """
     kind, gain = encoded.encoder.kind, encoded.encoder.gain
     shape = encoded_shape(encoded.shape, encoded.encoder, encoded.timesteps)
-    if kind == "frames":
+    if kind in ("frames", "population"):
         x = Value("x", channels_last(shape), SPIKE)
         return Source(Input(x, Value("raw", (encoded.timesteps, *x.shape), SPIKE), 1, Sequence()), {}, 1.0)
     bits = _DELTA_BITS if kind == "delta" else 8 if encoded.exact_bytes else input_bits
-    raw = Value("raw", channels_last(encoded.shape), IntType(bits, False))
+    sample = (encoded.shape[0], encoded.timesteps) if kind == "delta" else channels_last(encoded.shape)
+    raw = Value("raw", sample, IntType(bits, False))
     levels = raw.type.highest // 255 * 255 if encoded.exact_bytes else raw.type.highest
+    if kind == "current":
+        values = Value("x", shape, raw.type)
+        return Source(Input(values, Value("raw", (encoded.timesteps, *shape), raw.type), levels, Sequence()), {}, gain / levels)
     if kind == "direct":
         return Source(Input(Value("x", raw.shape, raw.type), raw, levels, Direct()), {}, gain / levels)
     result = Value("x", channels_last(shape), SPIKE)

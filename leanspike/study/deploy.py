@@ -64,7 +64,10 @@ def program_record(
     raw = ir.raw_samples(program, test.x)
     measured = measure(program, raw, test.y, test.numbers)
     logits = _logits(found, raw, test)
-    names = dict(zip((op.result.name for op in program.spiking), layer_names(network), strict=True))
+    spiking = [op.result.name for op in program.spiking]
+    own = layer_names(network)
+    extra = [f"encoder {i + 1}" for i in range(len(spiking) - len(own))]  # population coding: its fields are neurons
+    names = dict(zip(spiking, [*extra, *own], strict=True))
     return dataclasses.replace(
         record,
         measured_on="program",

@@ -5,6 +5,7 @@ NAME_TRAIN.tsv|.txt|.ts           beside NAME_TEST of the same ending          -
 a folder with one such pair       (or with the one pair that the path names)   -> series
 a folder with four idx files      named as MNIST's, gzipped or plain           -> idx
 a folder of class-named folders   of images, below train/ and test/ or at once -> folders
+the same                          of .wav files                                -> sounds
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from pathlib import Path
 from leanspike.core.errors import DataError
 from leanspike.data import idx
 from leanspike.data.base import Dataset
-from leanspike.data.own import folders, npz, series
+from leanspike.data.own import folders, npz, series, sounds
 from leanspike.data.own.arrays import from_arrays
 
 EXPECTED = (
     "expected an .npz with x_train, y_train, x_test, y_test, a NAME_TRAIN/NAME_TEST pair of .tsv, .txt or .ts files, "
-    "a folder with such a pair or with MNIST-like idx files, or a folder of class-named image folders"
+    "a folder with such a pair or with MNIST-like idx files, or a folder of class-named folders of images or .wav files"
 )
 
 
@@ -51,6 +52,8 @@ def _load_folder(path: Path) -> Dataset:
         return _load_idx(path, files)
     if folders.classes_in(path):
         return folders.load(path)
+    if sounds.classes_in(path):
+        return sounds.load(path)
     found = ", ".join(sorted(entry.name for entry in path.iterdir())[:5]) or "nothing"
     raise DataError(f"holds {found}", where=path, remedy=EXPECTED)
 

@@ -4,11 +4,15 @@ NAME_TRAIN.tsv, NAME_TEST.tsv (or .txt)   UCR archive: a row a series, the label
                                           separated by tabs, commas or spaces (Dau et al. 2018)
 NAME_TRAIN.ts, NAME_TEST.ts               UEA archive: header lines with @, then a row a series, its channels
                                           separated by ``:``, values by ``,``, the label last (Bagnall et al. 2018)
+
+Series of a .ts file that says ``@equalLength false`` may differ in length: shorter ones hold their last values up to the
+length of the longest of both files.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -44,16 +48,46 @@ def load(path: Path) -> Dataset:
     for half in halves:
         if not half.is_file():
             raise DataError("is missing", where=half, remedy=f"put it beside {path.name}")
-    read = _read_ts if path.suffix == ".ts" else _read_rows
-    (x_train, train), (x_test, test) = (read(half) for half in halves)
+    source = f"series {halves[0].name} and {halves[1].name}"
+    texts = [_text(half) for half in halves]
+    return from_texts(texts, halves, name=name, where=path.parent / name, source=source)
+
+
+def from_texts(
+    texts: Sequence[str],
+    files: Sequence[PurePath],
+    *,
+    name: str,
+    where: object,
+    source: str,
+    licence: str = "not stated",
+) -> Dataset:
+    """The data set of the texts of a pair of files.
+
+    Args:
+        texts, files: of the training and the test half; a file's ending says its form, its path stands in errors.
+
+    Raises:
+        DataError: as :func:`load`.
+    """
+    read = _read_ts if files[0].suffix == ".ts" else _read_rows
+    halves = [read(file, _lines(file, text)) for file, text in zip(files, texts, strict=True)]
+    longest = max(series.shape[1] for rows, _ in halves for series in rows)
+    x_train, x_test = (np.stack([_held(series, longest) for series in rows]) for rows, _ in halves)
+    if len({series.shape[1] for rows, _ in halves for series in rows}) > 1:
+        source += f"; series of different lengths hold their last values up to {longest}"
+    train, test = (labels for _, labels in halves)
     labels = tidy_labels(train + test)
     y_train, y_test = labels[: len(train)], labels[len(train) :]
-    source = f"series {halves[0].name} and {halves[1].name}"
-    return from_arrays(x_train, y_train, x_test, y_test, name=name, where=path.parent / name, source=source)
+    return from_arrays(x_train, y_train, x_test, y_test, name=name, where=where, source=source, licence=licence)
 
 
-def _read_rows(path: Path) -> tuple[Array, list[str]]:
-    lines = _lines(path)
+def _held(series: Array, length: int) -> Array:
+    """``[C, L]`` with its last values held up to ``length``."""
+    return np.pad(series, ((0, 0), (0, length - series.shape[1])), mode="edge")
+
+
+def _read_rows(path: PurePath, lines: list[str]) -> tuple[Sequence[Array], list[str]]:
     separator = next((mark for mark in "\t," if mark in lines[0]), None)
     parts = [line.split(separator, 1) for line in lines]
     counts = [len(line.split(separator)) for line in lines]
@@ -65,11 +99,10 @@ def _read_rows(path: Path) -> tuple[Array, list[str]]:
         values = np.loadtxt([part[1] for part in parts], delimiter=separator, ndmin=2)
     except ValueError as error:
         raise DataError(f"does not parse ({error})", where=path, remedy="values are numbers") from error
-    return values[:, None, :], [part[0].strip() for part in parts]
+    return list(values[:, None, :]), [part[0].strip() for part in parts]
 
 
-def _read_ts(path: Path) -> tuple[Array, list[str]]:
-    lines = _lines(path)
+def _read_ts(path: PurePath, lines: list[str]) -> tuple[Sequence[Array], list[str]]:
     header = {line.split()[0].lower(): line.split()[1:] for line in lines if line.startswith("@")}
     if "@data" not in header:
         raise DataError("has no @data line", where=path, remedy="expected a .ts file of the UEA archive")
@@ -83,14 +116,16 @@ def _read_ts(path: Path) -> tuple[Array, list[str]]:
     if not rows:
         raise DataError("holds no series", where=path, remedy="expected rows after @data")
     series = [_channels(path, number, row[:-1]) for number, row in enumerate(rows, 1)]
+    may_differ = header.get("@equallength", ["true"])[:1] == ["false"]
     for number, one in enumerate(series, 1):
-        if one.shape != series[0].shape:
+        if len(one) != len(series[0]) or (one.shape != series[0].shape and not may_differ):
             what = f"series {number} is {_size(one)}, series 1 is {_size(series[0])}"
-            raise DataError(what, where=path, remedy="only series of equal length are read: cut, pad or resample them")
-    return np.stack(series), [row[-1].strip() for row in rows]
+            remedy = "give all the same channels and, unless the header says @equalLength false, the same length"
+            raise DataError(what, where=path, remedy=remedy)
+    return series, [row[-1].strip() for row in rows]
 
 
-def _channels(path: Path, number: int, texts: list[str]) -> Array:
+def _channels(path: PurePath, number: int, texts: list[str]) -> Array:
     values = [text.replace("?", "nan").split(",") for text in texts]
     lengths = sorted({len(channel) for channel in values})
     if len(lengths) != 1:
@@ -106,14 +141,17 @@ def _size(series: Array) -> str:
     return f"{series.shape[0]} x {series.shape[1]}"
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError("is not text", where=path, remedy="expected a text file of numbers") from error
     except OSError as error:
         raise DataError(f"cannot be read ({error.strerror})", where=path) from error
-    kept = [line for line in lines if line]
+
+
+def _lines(path: PurePath, text: str) -> list[str]:
+    kept = [line for line in map(str.strip, text.splitlines()) if line]
     if not kept:
         raise DataError("is empty", where=path, remedy="expected one series a row")
     return kept
