@@ -262,5 +262,7 @@ def unknown(name: str) -> DataError:
     close = difflib.get_close_matches(name.lower().replace("_", "-"), names + others, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     told = [known.name for known in KNOWN if known.folder not in archive.SUBSETS]
-    remedy = f"{hint}known: {', '.join(told)}, every name of the UCR and UEA archives; or give the path of your own data"
+    remedy = (
+        f"{hint}known: {', '.join(told)}, every name of the UCR and UEA archives; or give the path of your own data"
+    )
     return DataError("unknown data set, and no file or folder of that name", where=name, remedy=remedy)

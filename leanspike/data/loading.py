@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Protocol
 
 from leanspike.core.errors import DataError
 from leanspike.data import archives, images, own, recordings, sounds
 from leanspike.data.base import Dataset
-from leanspike.data.known import find, is_known, unknown
+from leanspike.data.known import KnownSet, find, is_known, unknown
 
-READERS = {"images": images, "recordings": recordings, "archives": archives, "sounds": sounds}
+
+class Reader(Protocol):
+    """A module that reads known sets."""
+
+    def load_known(self, known: KnownSet) -> Dataset:
+        """Load a set of the table."""
+
+
+READERS: Mapping[str, Reader] = {"images": images, "recordings": recordings, "archives": archives, "sounds": sounds}
 _SEPARATORS = (os.sep, os.altsep or os.sep)
 
 

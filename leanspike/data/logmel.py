@@ -6,8 +6,8 @@
     mel(f) = 2595 log10(1 + f / 700)                                      (O'Shaughnessy 1987; HTK)
 
 The recording is cut, or filled with silence, at ``seconds``. The peak is the whole recording's, so that loudness says
-nothing; a device that hears without end takes a running one. This is data preparation: it is no part of a program, whose
-input are these bytes; :func:`operations` counts what it takes, so that a table can add it.
+nothing; a device that hears without end takes a running one. This is data preparation and no part of a program,
+whose input are these bytes; :func:`operations` counts what it takes, so that a table can add it.
 """
 
 from __future__ import annotations
@@ -92,15 +92,16 @@ def logmel(sound: npt.NDArray[np.floating], rate: int, config: LogMel) -> npt.ND
     power = np.abs(np.fft.rfft(frames)) ** 2
     level = 10 * np.log10(power @ _mel(config, rate).T + _FLOOR)
     unit = np.clip(1 + (level - level.max()) / RANGE, 0, 1)
-    return np.floor(unit.T * 255 + 0.5).astype(np.uint8)
+    levels: npt.NDArray[np.uint8] = np.floor(unit.T * 255 + 0.5).astype(np.uint8)
+    return levels
 
 
 @functools.cache
 def _mel(config: LogMel, rate: int) -> npt.NDArray[np.float64]:
     """``[bands, N/2 + 1]`` triangles, each from its lower neighbour's centre to its upper one's."""
     n = config.points(rate)
-    ends = 2595 * np.log10(1 + np.array([config.low, rate / 2]) / 700)
-    centres = 700 * (10 ** (np.linspace(*ends, config.bands + 2) / 2595) - 1)
+    low_mel, high_mel = (2595 * math.log10(1 + hertz / 700) for hertz in (config.low, rate / 2))
+    centres = 700 * (10 ** (np.linspace(low_mel, high_mel, config.bands + 2) / 2595) - 1)
     frequencies = np.arange(n // 2 + 1) * rate / n
     low, centre, high = (centres[i : config.bands + i, None] for i in range(3))
     rising, falling = (frequencies - low) / (centre - low), (high - frequencies) / (high - centre)

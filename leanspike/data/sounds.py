@@ -2,7 +2,7 @@
 
 fsdd                     recordings/<digit>_<speaker>_<index>.wav; index 0 to 4 tests, the rest trains (official split)
 fsdd-without-SPEAKER     that speaker tests, the others train: what the network does with a voice it never heard
-speech-commands          <word>/<file>.wav; testing_list.txt tests, all other words train (_background_noise_ is left out)
+speech-commands          <word>/<file>.wav; testing_list.txt tests, the rest trains, without _background_noise_
 
 What the front end made is kept in the user's cache, under a name that its settings and the archive's bytes decide.
 """
@@ -26,7 +26,7 @@ from leanspike.core.errors import DataError, OutputError
 from leanspike.core.files import make_folder, write_bytes
 from leanspike.core.records import content_hash
 from leanspike.data import fetch, wav
-from leanspike.data.base import Array, Dataset, Labels
+from leanspike.data.base import Array, Dataset
 from leanspike.data.known import KnownSet
 from leanspike.data.logmel import LogMel, logmel
 from leanspike.data.own.arrays import number_labels
@@ -93,7 +93,7 @@ def prepared(path: Path, front_end: LogMel, members: Callable[[Path], Iterator[t
     """Every recording of an archive through the front end, from the cache where it has been done before."""
     with path.open("rb") as stream:
         told = {"bytes": hashlib.file_digest(stream, "sha256").hexdigest(), "front_end": content_hash(front_end)}
-    kept = fetch.cache() / "logmel" / f"{content_hash(told)[:32]}.npz"
+    kept = fetch.cache() / "logmel" / f"{content_hash(told)}.npz"
     found = _cached(kept)
     if found is None:
         try:
@@ -119,7 +119,7 @@ def transformed(recordings: Iterable[tuple[str, bytes]], front_end: LogMel) -> S
 def _cached(path: Path) -> Sounds | None:
     """What an earlier run kept; None where there is nothing, or nothing whole."""
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return Sounds(arrays["x"], tuple(arrays["names"].tolist()))
     except (OSError, ValueError, KeyError, *_DAMAGED):
         return None

@@ -21,20 +21,27 @@ def decode(content: bytes, where: object) -> tuple[Sound, int]:
     """
     try:
         with wave.open(io.BytesIO(content)) as file:
-            channels, width, rate, count = file.getnchannels(), file.getsampwidth(), file.getframerate(), file.getnframes()
+            channels, width, rate, count = (
+                file.getnchannels(),
+                file.getsampwidth(),
+                file.getframerate(),
+                file.getnframes(),
+            )
             data = file.readframes(count)
     except (wave.Error, EOFError) as error:
         remedy = "expected a .wav of PCM samples; convert it, or replace the file"
-        raise DataError(f"is no .wav that can be read ({error or 'it ends early'})", where=where, remedy=remedy) from error
+        raise DataError(
+            f"is no .wav that can be read ({error or 'it ends early'})", where=where, remedy=remedy
+        ) from error
     if len(data) < count * channels * width or count == 0 or rate <= 0:
         what = f"holds {len(data) // max(1, channels * width):,} of {count:,} samples"
         raise DataError(what, where=where, remedy="it is cut off or empty: replace or remove it")
-    return _numbers(data, width).reshape(-1, channels).mean(1, dtype=np.float32), rate
+    return _numbers(data, width).reshape(-1, channels).mean(1).astype(np.float32), rate
 
 
 def _numbers(data: bytes, width: int) -> Sound:
     if width == 1:
-        return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / 128
+        return ((np.frombuffer(data, np.uint8) - 128.0) / 128).astype(np.float32)
     if width == 3:
         parts = np.frombuffer(data, np.uint8).reshape(-1, 3)
         whole = np.zeros((len(parts), 4), np.uint8)

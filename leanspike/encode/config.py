@@ -38,5 +38,7 @@ class EncoderConfig:
         require(self.kind != "frames" or self.gain == 1.0, "encoder.gain", self.gain, "1 for frames of events")
         require(0 < self.threshold <= 1, "encoder.threshold", self.threshold, "a number above 0, at most 1")
         fires = self.kind != "population" or self.threshold < 1
-        require(fires, "encoder.threshold", self.threshold, "below 1 for population: a field answers 1 at its centre only")
+        require(
+            fires, "encoder.threshold", self.threshold, "below 1 for population: a field answers 1 at its centre only"
+        )
         require(3 <= self.fields <= 64, "encoder.fields", self.fields, "3 to 64")

@@ -38,7 +38,8 @@ def encode(x: Tensor, numbers: Tensor, config: EncoderConfig, timesteps: int, se
         seed: of the rate encoder's draws.
 
     Returns:
-        ``[T, B, *encoded_shape]`` float32: for ``direct`` a view with stride 0 in time, for ``current`` values, else spikes 0 or 1.
+        ``[T, B, *encoded_shape]`` float32: for ``direct`` a view with stride 0 in time, for ``current`` values, else
+        spikes 0 or 1.
 
     Raises:
         EncodingError, ConfigError: as :func:`encoded_shape`.
@@ -101,7 +102,9 @@ def encoded_shape(shape: tuple[int, ...], config: EncoderConfig, timesteps: int)
 def _series_shape(shape: tuple[int, ...], config: EncoderConfig, timesteps: int) -> tuple[int, ...]:
     kind = config.kind
     if len(shape) != 2:
-        what = f"{kind} coding needs a series [channels, length]; samples of shape {list(shape)} have no time of their own"
+        what = (
+            f"{kind} coding needs a series [channels, length]; samples of shape {list(shape)} have no time of their own"
+        )
         remedy = "direct, rate and latency suit images and vectors"
         raise EncodingError(what, where=f"encoder.kind={kind}", remedy=remedy)
     channels, length = shape

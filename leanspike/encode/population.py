@@ -1,4 +1,4 @@
-"""Population coding of a series: K Gaussian receptive fields a channel, each a neuron that fires while the value is in it.
+"""Population coding of a series: K Gaussian receptive fields a channel, each firing while the value lies in it.
 
     x = floor(255 min(gain series, 1) + 1/2) / 255                           as a program reads it
     g[k] = exp(-(x - m[k])^2 / (2 w^2))      m[k] = (k - 1/2) / (K - 2), k = 0..K-1;  w = 1 / (1.5 (K - 2))

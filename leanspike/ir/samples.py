@@ -3,9 +3,10 @@
     uint8 (255 stands for 1)   raw = floor(levels x / 255 + 1/2)      levels = 255: the bytes themselves
     floats in [0, 1]           raw = floor(levels x + 1/2)
 
-Images ``(C, H, W)`` become channels last. A series ``(C, L)`` whose time is the program's becomes T values a channel, each
-the mean over values floor(t L / T) to ceil((t + 1) L / T) - 1, and ``(T, C)`` for a sequence. Of F frames of events ``(F, C, H, W)`` a program of T <= F steps takes the
-maximum over frames floor(t F / T) to floor((t + 1) F / T) - 1 in step t.
+Images ``(C, H, W)`` become channels last. A series ``(C, L)`` whose time is the program's becomes T values a channel,
+each the mean over values floor(t L / T) to ceil((t + 1) L / T) - 1, and ``(T, C)`` for a sequence. Of F frames of
+events ``(F, C, H, W)`` a program of T <= F steps takes the maximum over frames floor(t F / T) to
+floor((t + 1) F / T) - 1 in step t.
 """
 
 from __future__ import annotations
@@ -60,4 +61,5 @@ def resampled(series: npt.NDArray[Any], steps: int) -> npt.NDArray[Any]:
     unit = series.astype(np.float64) / (255 if series.dtype == np.uint8 else 1)
     sums = np.concatenate([np.zeros((*unit.shape[:2], 1)), unit.cumsum(2)], axis=2)
     first, last = np.arange(steps) * length // steps, -(-np.arange(1, steps + 1) * length // steps)
-    return np.clip((sums[:, :, last] - sums[:, :, first]) / (last - first), 0, 1)
+    means: npt.NDArray[np.float64] = (sums[:, :, last] - sums[:, :, first]) / (last - first)
+    return means.clip(0, 1)

@@ -53,8 +53,10 @@ def encoded_spikes(raw: Ints, found: tuple[Band, ...]) -> Ints:
     return np.stack(parts, axis=-1).reshape(*raw.shape[:2], -1).astype(np.int64)
 
 
-def with_fields(program: Program, encoded: Encoded, input_bits: int, raw: Ints | None) -> tuple[Program, Ints, StepReport]:
-    """A program of a population's spikes as one of the series' values, the raw series it was checked on, and the report.
+def with_fields(
+    program: Program, encoded: Encoded, input_bits: int, raw: Ints | None
+) -> tuple[Program, Ints, StepReport]:
+    """A program of a population's spikes as one of the series' values; the raw series it was checked on; the report.
 
     Args:
         program: takes ``[T, C K]`` spikes.
@@ -118,7 +120,11 @@ def _prefixed(program: Program, values: Input, found: tuple[Band, ...], channels
     if not bias.any():
         del kept["enc.b2"]
     return replace(
-        program, input=values, states=(*states, *program.states), operations=(*operations, *program.operations), arrays=kept
+        program,
+        input=values,
+        states=(*states, *program.states),
+        operations=(*operations, *program.operations),
+        arrays=kept,
     )
 
 

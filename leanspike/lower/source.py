@@ -75,8 +75,8 @@ def source(encoded: Encoded, input_bits: int) -> Source:
     raw = Value("raw", sample, IntType(bits, False))
     levels = raw.type.highest // 255 * 255 if encoded.exact_bytes else raw.type.highest
     if kind == "current":
-        values = Value("x", shape, raw.type)
-        return Source(Input(values, Value("raw", (encoded.timesteps, *shape), raw.type), levels, Sequence()), {}, gain / levels)
+        series = Value("raw", (encoded.timesteps, *shape), raw.type)
+        return Source(Input(Value("x", shape, raw.type), series, levels, Sequence()), {}, gain / levels)
     if kind == "direct":
         return Source(Input(Value("x", raw.shape, raw.type), raw, levels, Direct()), {}, gain / levels)
     result = Value("x", channels_last(shape), SPIKE)

@@ -26,7 +26,10 @@ def call(*argv: str) -> int:
 def test_list_where_everything_is(real_data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert call("list", "--json") == 0
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
-    assert list(rows) == ["digits", "mnist", "fashion-mnist", "cifar10", "n-mnist-small"]
+    assert list(rows)[:6] == ["digits", "mnist", "fashion-mnist", "cifar10", "n-mnist-small", "fsdd"]
+    assert rows["ecg200"]["location"] == str(real_data / "ucr")
+    assert rows["ecg200"]["checksum"] == "verified (1 files)"
+    assert rows["japanesevowels"]["shape"] == [12, 29]
     assert rows["mnist"]["location"] == str(real_data / "mnist")
     assert rows["mnist"]["checksum"] == "verified (4 files)"
     assert (rows["cifar10"]["train"], rows["cifar10"]["shape"]) == (10000, [3, 32, 32])

@@ -75,11 +75,11 @@ def test_uea(
 
 
 def test_unequal_lengths(unpack: Unpack) -> None:
-    message = (
-        r"JapaneseVowels_TRAIN\.ts: series 2 is 12 x 26, series 1 is 12 x 20; only series of equal length are read"
-    )
-    with pytest.raises(DataError, match=message):
-        load(str(unpack("uea", "JapaneseVowels")))
+    dataset = load(str(unpack("uea", "JapaneseVowels")))
+    assert (dataset.x_train.shape, dataset.x_test.shape) == ((270, 12, 29), (370, 12, 29))
+    assert "hold their last values up to 29" in dataset.source
+    np.testing.assert_array_equal(dataset.x_train[0, :, 20:], np.repeat(dataset.x_train[0, :, 19:20], 9, axis=1))
+    assert (np.diff(dataset.x_train[0, :, :20]) != 0).any(1).all()
 
 
 def test_missing_half(unpack: Unpack) -> None:

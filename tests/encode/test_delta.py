@@ -80,6 +80,6 @@ def test_refuses_what_has_no_time(shape: tuple[int, ...]) -> None:
         encode(torch.zeros(2, *shape), torch.arange(2), EncoderConfig("delta"), 5, seed=0)
 
 
-def test_timesteps_are_the_series_length() -> None:
-    with pytest.raises(EncodingError, match=r"timesteps=5: .* set timesteps to 51"):
-        encoded_shape((24, 51), EncoderConfig("delta"), 5)
+def test_timesteps_are_at_most_the_series_length() -> None:
+    with pytest.raises(EncodingError, match=r"timesteps=52: .* take 51 or fewer"):
+        encoded_shape((24, 51), EncoderConfig("delta"), 52)

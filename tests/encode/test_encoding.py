@@ -24,7 +24,7 @@ def test_direct_is_a_view_of_the_values() -> None:
     assert torch.equal(doubled[6], 2 * x)
 
 
-@pytest.mark.parametrize("kind", ["direct", "rate", "latency", "delta"])
+@pytest.mark.parametrize("kind", ["direct", "rate", "latency", "current", "delta", "population"])
 def test_every_encoder(kind: Any) -> None:
     config, x = EncoderConfig(kind), torch.rand(4, 3, 6, generator=torch.Generator().manual_seed(0))
     encoded = encode(x, torch.arange(4), config, 6, seed=1)

@@ -5,8 +5,8 @@ NAME_TRAIN.tsv, NAME_TEST.tsv (or .txt)   UCR archive: a row a series, the label
 NAME_TRAIN.ts, NAME_TEST.ts               UEA archive: header lines with @, then a row a series, its channels
                                           separated by ``:``, values by ``,``, the label last (Bagnall et al. 2018)
 
-Series of a .ts file that says ``@equalLength false`` may differ in length: shorter ones hold their last values up to the
-length of the longest of both files.
+Series of a .ts file that says ``@equalLength false`` may differ in length: shorter ones hold their last values up to
+the length of the longest of both files.
 """
 
 from __future__ import annotations

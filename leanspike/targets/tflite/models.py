@@ -46,7 +46,9 @@ def _prepared(g: Graph, program: Program, raw: Tensor, numbers: Tensor | None) -
     if isinstance(encoding, Rate):
         assert numbers is not None
         return {"stream": encode.streams(g, program, numbers), "levels": encode.levels(g, program, raw)}
-    return {"levels": encode.levels(g, program, raw)} if isinstance(encoding, Latency) else {"raw": raw}
+    if isinstance(encoding, Latency):
+        return {"levels": encode.levels(g, program, raw)}
+    return {"raw": g.cast(raw, "int32") if raw.kind == "uint16" else raw}  # no GATHER of a column takes 16 bits
 
 
 def _encoded(g: Graph, program: Program, made: Named, t: Tensor, track: Tensor | None) -> tuple[Live, Named]:
