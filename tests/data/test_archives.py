@@ -33,7 +33,7 @@ def test_every_name_of_both_archives_is_known() -> None:
 
 
 def test_fetched_from_its_address_and_said_to_be_unverified(
-    server: Server, nothing_here: Path, monkeypatch: pytest.MonkeyPatch, real_data: Path
+    real_data: Path, server: Server, nothing_here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (path,) = (real_data / "ucr").glob("*.zip")
     with zipfile.ZipFile(path) as whole, zipfile.ZipFile(server.folder / "Coffee.zip", "w") as small:
