@@ -23,6 +23,7 @@ LEVELS = ("plain", "avx2", "avx512")
 LIBRARIES: dict[str, tuple[str, list[str], str]] = {
     "nn/kernels": ("kernels", ["-fopenmp"], "training takes the pure torch path (slower)"),
     "engine": ("engine", ["-fwrapv", "-pthread"], "the engine cannot run; `leanspike.ir` interprets programs (slower)"),
+    "plasticity": ("stdp", [], "plastic networks take the NumPy reference (far slower)"),
 }
 """By folder of the package: the name, flags of its own, and what happens without it."""
 FLAGS = [

@@ -10,7 +10,7 @@ import leanspike
 PACKAGE = Path(leanspike.__file__).parent
 ALL = {
     "core", "data", "encode", "nn", "physics", "models", "train", "compress", "ir", "lower", "targets",
-    "measure", "engine", "report", "study", "tune", "lean", "bench", "cli",
+    "measure", "engine", "report", "study", "tune", "lean", "bench", "cli", "plasticity",
 }  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "measure": {"core", "ir", "engine", "targets"},
     "models": {"core", "nn"},
     "train": {"core", "data", "encode", "nn", "models"},
+    "plasticity": {"core", "data", "encode", "ir"},
     "report": {"core", "measure"},
     "study": ALL,
     "tune": ALL,

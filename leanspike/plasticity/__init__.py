@@ -1,0 +1,1 @@
+"""Learning without back-propagation: spike-timing-dependent plasticity, Diehl & Cook's network, labels, programs."""
