@@ -67,7 +67,7 @@ class RuleConfig:
         target: what is taken from the input trace at an output spike: inputs silent of late are weakened.
         tau_pre, tau_post, tau_pre_slow, tau_post_slow: time constants of the traces, steps.
         pair_up, triplet_up, pair_down, triplet_down: A2+, A3+, A2-, A3- of Pfister & Gerstner.
-        norm: sum of a neuron's weights, restored after every batch; 0: left alone.
+        mean_weight: of a neuron's weights, restored after every batch; 0: left alone.
     """
 
     kind: RuleKind = "pair"
@@ -86,12 +86,12 @@ class RuleConfig:
     triplet_down: float = 0.0
     lowest: float = 0.0
     highest: float = 1.0
-    norm: float = 78.4
+    mean_weight: float = 0.1
 
     def __post_init__(self) -> None:
         for name in ("tau_pre", "tau_post", "tau_pre_slow", "tau_post_slow"):
             require(getattr(self, name) > 0, f"rule.{name}", getattr(self, name), _POSITIVE)
-        names = ("rate_pre", "rate_post", "target", "pair_up", "triplet_up", "pair_down", "triplet_down", "norm")
+        names = ("rate_pre", "rate_post", "target", "pair_up", "triplet_up", "pair_down", "triplet_down", "mean_weight")
         for name in names:
             require(getattr(self, name) >= 0, f"rule.{name}", getattr(self, name), _FROM_ZERO)
         require(0 <= self.lowest < self.highest, "rule.lowest", self.lowest, "0 up to, not including, rule.highest")
@@ -109,8 +109,9 @@ class StdpConfig:
         rate: probability that an input of value 1 fires in a step.
         batch: samples presented together; their weight changes are summed in every step.
         samples: training samples a pass, the first of its order; 0: all.
-        held_out: samples of the training set that neither learn nor label; they choose settings, never the test set.
-        label_samples: training samples, the last of the order, whose spikes assign the labels; 0: all.
+        cooling: factor on both learning rates after each pass.
+        validation: share of the training set that neither teaches nor labels: it chooses settings, the test set never.
+        label_samples: training samples whose spikes label the neurons, the first of a further order; 0: all.
         readout: how spikes become a class; see :mod:`leanspike.plasticity.labels`.
         initial: weights start uniform between 0 and this, then normalised.
     """
@@ -123,7 +124,8 @@ class StdpConfig:
     batch: int = 1
     seed: int = 0
     samples: int = 0
-    held_out: int = 0
+    cooling: float = 1.0
+    validation: float = 0.0
     label_samples: int = 0
     readout: Readout = "mean"
     initial: float = 0.3
@@ -136,5 +138,7 @@ class StdpConfig:
         require(1 <= self.batch <= 4096, "batch", self.batch, "1 to 4096")
         require(0 < self.rate <= 1, "rate", self.rate, "a probability above 0, at most 1")
         require(self.initial > 0, "initial", self.initial, _POSITIVE)
-        for name in ("passes", "samples", "held_out", "label_samples"):
+        require(0 < self.cooling <= 1, "cooling", self.cooling, "above 0, at most 1")
+        require(0 <= self.validation < 1, "validation", self.validation, "a fraction from 0 up to, not including, 1")
+        for name in ("passes", "samples", "label_samples"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "a whole number from 0 up")

@@ -70,7 +70,7 @@ def present(
     weights, theta = np.ascontiguousarray(learned.weights), np.ascontiguousarray(learned.theta)
     given, order = np.ascontiguousarray(thresholds), np.ascontiguousarray(numbers)
     counts = np.zeros((len(given), neurons), dtype=np.int64)
-    job.inputs, job.neurons = inputs, neurons
+    job.inputs, job.neurons, job.norm = inputs, neurons, rule.mean_weight * inputs
     job.weights, job.theta = weights.ctypes.data, theta.ctypes.data
 
     def part(samples: slice) -> None:
@@ -110,5 +110,5 @@ def _record(neuron: NeuronConfig, rule: RuleConfig, shown: Presentation) -> _Job
         pre_leak=leak(rule.tau_pre), post_leak=leak(rule.tau_post),
         pre_slow_leak=leak(rule.tau_pre_slow), post_slow_leak=leak(rule.tau_post_slow),
         pair_up=pair_up, triplet_up=triplet_up, pair_down=pair_down, triplet_down=triplet_down,
-        lowest=rule.lowest, highest=rule.highest, norm=rule.norm,
+        lowest=rule.lowest, highest=rule.highest,
     )  # fmt: skip

@@ -19,7 +19,7 @@ spikes ``s`` of the step before, the adaptive thresholds ``theta[j]`` and weight
 
 P' and Q' are the slow traces without this step's spikes; factors in [brackets] are those of multiplicative bounds;
 leaks are exp(-1/tau). After the last step of a batch the weights of every neuron that sent a spike, and of those with a
-weight outside the bounds when the batch began, are multiplied by norm / (their sum, in float64).
+weight outside the bounds when the batch began, are multiplied by mean_weight inputs / (their sum, in float64).
 
 Sources: Diehl & Cook, Unsupervised learning of digit recognition using STDP, Front. Comput. Neurosci. 9:99, 2015
 (network, normalisation, thresholds); Morrison, Diesmann & Gerstner, Biol. Cybern. 98:459, 2008 (traces, bounds);
@@ -144,8 +144,8 @@ def _batch(
             theta = learned.theta + np.float32(neuron.theta_plus) * fired.sum(axis=0).astype(np.float32)
             weights = _update(rule, learned.weights, layer, before_traces, spikes_in)
             learned = Learned(weights, theta)
-    if shown.learn and rule.norm:
-        learned = replace(learned, weights=normalised(learned.weights, rule.norm, outside.any(axis=0) | counts.any(axis=0)))
+    if shown.learn and rule.mean_weight:
+        learned = replace(learned, weights=normalised(learned.weights, rule.mean_weight, outside.any(axis=0) | counts.any(axis=0)))
     return (learned if shown.learn else before), counts
 
 
@@ -212,15 +212,15 @@ def _update(rule: RuleConfig, weights: Floats, layer: _Layer, before: _Traces, s
     return np.clip(new, lowest, highest)
 
 
-def normalised(weights: Floats, norm: float, columns: npt.NDArray[Any]) -> Floats:
-    """Weights whose chosen columns sum to ``norm``; a column of zeros stays.
+def normalised(weights: Floats, mean: float, columns: npt.NDArray[Any]) -> Floats:
+    """Weights whose chosen columns sum to ``mean`` times the inputs; a column of zeros stays.
 
     Args:
         columns: ``[neurons]`` bool.
     """
     found = np.flatnonzero(columns)
     sums = np.add.accumulate(weights[:, found], axis=0, dtype=np.float64)[-1]
-    scale = (norm / np.where(sums == 0, 1.0, sums)).astype(np.float32)
+    scale = (mean * len(weights) / np.where(sums == 0, 1.0, sums)).astype(np.float32)
     new = weights.copy()
     new[:, found] *= np.where(sums == 0, np.float32(1), scale)
     return new

@@ -55,7 +55,7 @@ class State:
         return self.epoch >= config.epochs or bool(config.patience and self.best_epoch and waited >= config.patience)
 
 
-def facts_of(config: RunConfig, data: TrainingData) -> dict[str, Any]:
+def facts_of(config: object, data: TrainingData) -> dict[str, Any]:
     """What a checkpoint must agree with: the configuration and the data it was trained on."""
     crc = zlib.crc32(np.ascontiguousarray(data.y).data, zlib.crc32(np.ascontiguousarray(data.x).data))
     shape, classes = list(data.shape), list(data.classes)
