@@ -12,7 +12,7 @@ from leanspike import __version__
 from leanspike.core.errors import LeanspikeError
 
 COMMANDS = (
-    "data", "neuron", "train", "study", "tune", "lean", "compress", "lower", "show", "emit", "check", "measure",
+    "data", "neuron", "train", "stdp", "study", "tune", "lean", "compress", "lower", "show", "emit", "check", "measure",
     "costs", "mismatch", "run", "report", "bench",
 )  # fmt: skip
 

@@ -96,11 +96,12 @@ def configuration(args: argparse.Namespace) -> RunConfig:
         if value is not None:
             *parents, leaf = path
             options = merge(options, {parents[0]: {leaf: value}} if parents else {leaf: value})
-    settings = merge(preset(args.dataset), merge(_read_settings(args.config) if args.config else {}, options))
+    settings = merge(preset(args.dataset), merge(read_settings(args.config) if args.config else {}, options))
     return with_settings(from_dict(RunConfig, settings), args.settings)
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings of a TOML file, or of a run's ``config.json``; :class:`ConfigError` if it is neither."""
     from leanspike.core.errors import ConfigError
     from leanspike.core.records import load_toml
 

@@ -1,6 +1,6 @@
 """What a plastic network is: neurons, rule, presentation; frozen, with the ranges checked.
 
-Potentials are in mV above rest, times in steps (a step is 1 ms in Diehl & Cook's network), rates in spikes a step.
+Potentials are in mV above rest, times in steps (a step is 0.5 ms in Diehl & Cook's network), rates in spikes a step.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class NeuronConfig:
     threshold: float = 13.0
     reset: float = 0.0
     tau: float = 100.0
-    refractory: int = 5
-    theta_plus: float = 0.05
-    theta_tau: float = 1e7
-    inhibition: float = 17.5
+    refractory: int = 2
+    theta_plus: float = 0.2
+    theta_tau: float = 5e5
+    inhibition: float = 120.0
     winner: Winner = "one"
 
     def __post_init__(self) -> None:
@@ -74,11 +74,11 @@ class RuleConfig:
     traces: Traces = "nearest"
     bounds: Bounds = "additive"
     rate_pre: float = 1e-4
-    rate_post: float = 1e-2
+    rate_post: float = 2e-2
     target: float = 0.0
-    tau_pre: float = 20.0
-    tau_post: float = 20.0
-    tau_pre_slow: float = 100.0
+    tau_pre: float = 4.0
+    tau_post: float = 8.0
+    tau_pre_slow: float = 40.0
     tau_post_slow: float = 40.0
     pair_up: float = 0.0
     triplet_up: float = 1.0
@@ -119,8 +119,8 @@ class StdpConfig:
     dataset: str = "mnist"
     neurons: int = 400
     passes: int = 1
-    steps: int = 250
-    rate: float = 0.064
+    steps: int = 100
+    rate: float = 0.2
     batch: int = 1
     seed: int = 0
     samples: int = 0

@@ -53,7 +53,6 @@ def final_seed(seed: int) -> int:
     return rng.derive(seed, _TEST)
 
 
-
 def first_weights(seed: int, inputs: int, neurons: int, highest: float) -> npt.NDArray[np.float32]:
     """Uniform weights ``[inputs, neurons]``, 0 up to ``highest``, before they are normalised."""
     words = rng.mix(

@@ -7,6 +7,7 @@ threads as asked, and the answer does not depend on their number.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from ctypes import c_double, c_float, c_int64, c_void_p
 
@@ -29,7 +30,7 @@ MOST_THREADS = 256
 class _Job(ctypes.Structure):
     """The record of csrc/stdp.h."""
 
-    _fields_ = [  # noqa: RUF012 - ctypes reads a list
+    _fields_ = [
         *((name, c_int64) for name in _SIZES.split()),
         *((name, c_void_p) for name in _POINTERS.split()),
         *((name, c_float) for name in _FLOATS.split()),
@@ -88,7 +89,7 @@ def present(
     return learned, counts
 
 
-def _on_threads(part, samples: int, threads: int) -> None:  # type: ignore[no-untyped-def]
+def _on_threads(part: Callable[[slice], None], samples: int, threads: int) -> None:
     size = max(1, -(-samples // threads))
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(part, [slice(start, start + size) for start in range(0, samples, size)]))

@@ -61,11 +61,15 @@ def matrix(labels: Labels, readout: Readout) -> Doubles:
     classes = labels.responses.shape[1]
     if readout == "proportion":
         total = labels.responses.sum(axis=1, keepdims=True)
-        return np.divide(labels.responses, total, out=np.zeros_like(labels.responses), where=total > 0)
-    belongs = (labels.owner[:, None] == np.arange(classes)).astype(np.float64)
-    return belongs / np.maximum(belongs.sum(axis=0), 1) if readout == "mean" else belongs
+        shares: Doubles = np.divide(labels.responses, total, out=np.zeros_like(labels.responses), where=total > 0)
+        return shares
+    belongs: Doubles = (labels.owner[:, None] == np.arange(classes)).astype(np.float64)
+    if readout == "mean":
+        belongs /= np.maximum(belongs.sum(axis=0), 1)
+    return belongs
 
 
 def decide(counts: npt.NDArray[Any], readout: Doubles) -> Ints:
     """Classes ``[N]`` of spikes ``[N, neurons]``."""
-    return (counts @ readout).argmax(axis=1)
+    chosen: Ints = (counts @ readout).argmax(axis=1)
+    return chosen

@@ -32,7 +32,7 @@ from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import Shape
 from leanspike.ir.ranges import fitted
 from leanspike.plasticity.config import StdpConfig
-from leanspike.plasticity.encoding import LEVELS, table, final_seed
+from leanspike.plasticity.encoding import LEVELS, final_seed, table
 from leanspike.plasticity.reference import Learned
 
 Ints = npt.NDArray[np.int64]
@@ -121,7 +121,10 @@ def _excitatory(made: _Made, config: StdpConfig, learned: Learned, x: str) -> st
     most = (1 << (how.weight_bits - 1)) - 1
     scale = most / float(learned.weights.max())
     inhibition = round(neuron.inhibition * scale)
-    value = lambda name, width=n: Value(name, (width,), SPIKE)  # noqa: E731 - every width is fitted at the end
+
+    def value(name: str, width: int = n) -> Value:
+        return Value(name, (width,), SPIKE)  # fitted at the end
+
     d = made.put(ir.Delay(value("d"), "s", made.state("last", SPIKE, n)))
     pool = made.put(ir.Dense(value("pool", 1), d, made.array("ones", np.ones((n, 1)))))
     lateral = made.put(ir.Dense(value("lat"), pool, made.array("inhibition", np.full((1, n), -inhibition))))
@@ -136,12 +139,9 @@ def _excitatory(made: _Made, config: StdpConfig, learned: Learned, x: str) -> st
     hold = made.state("hold", IntType.holding(0, neuron.refractory), n) if neuron.refractory else None
     state = made.state("v", IntType(how.potential_bits, True), n)
     leak_name, limit_name = made.array("leak", [[leak]]), made.array("limit", limit[None])
-    fire = ir.LIF(value("s"), current, state, leak_name, how.leak_bits, limit_name, None, "zero")
-    if hold is None:
-        return made.put(fire)
-    return made.put(
-        ir.LIF(value("s"), current, state, leak_name, how.leak_bits, limit_name, None, "zero", neuron.refractory, hold)
-    )
+    silence = (neuron.refractory, hold)
+    fire = ir.LIF(value("s"), current, state, leak_name, how.leak_bits, limit_name, None, "zero", *silence)
+    return made.put(fire)
 
 
 def _readout(made: _Made, readout: npt.NDArray[np.float64], spikes: str) -> str:

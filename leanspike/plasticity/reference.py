@@ -29,6 +29,7 @@ Pfister & Gerstner, J. Neurosci. 26:9673, 2006 (triplets).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,10 +85,15 @@ class _Layer:
 
 
 @dataclass(frozen=True, eq=False)
-class _Traces:
-    """Slow traces before this step's spikes."""
+class Step:
+    """What the rule reads in a step: spikes of inputs ``[B, inputs]`` and neurons ``[B, neurons]``, their traces with
+    these spikes (p, q), and the slow ones without them."""
 
+    inputs: Bools
+    spikes: Bools
+    p: Floats
     p_slow: Floats
+    q: Floats
     q_slow: Floats
 
 
@@ -116,21 +122,37 @@ def present(
     Returns:
         What is learned then (of equal value if not ``shown.learn``), and spikes ``[N, neurons]``.
     """
+
+    def clipped(weights: Floats, step: Step) -> Floats:
+        return np.clip(changed(rule, weights, step), np.float32(rule.lowest), np.float32(rule.highest))
+
     counts = np.zeros((len(thresholds), len(learned.theta)), dtype=np.int64)
     for start in range(0, len(thresholds), shown.batch):
         part = slice(start, start + shown.batch)
-        learned, counts[part] = _batch(neuron, rule, shown, learned, thresholds[part], numbers[part])
+        low, high = learned.weights.min(axis=0), learned.weights.max(axis=0)
+        outside = (low < np.float32(rule.lowest)) | (high > np.float32(rule.highest))
+        after, counts[part] = present_batch(neuron, rule, shown, learned, thresholds[part], numbers[part], clipped)
+        if shown.learn:
+            touched = outside | (counts[part].sum(axis=0) > 0)
+            weights = normalised(after.weights, rule.mean_weight, touched) if rule.mean_weight else after.weights
+            learned = Learned(weights, after.theta)
     return learned, counts
 
 
-def _batch(
-    neuron: NeuronConfig, rule: RuleConfig, shown: Presentation, learned: Learned, thresholds: U16, numbers: Ints
+def present_batch(
+    neuron: NeuronConfig,
+    rule: RuleConfig,
+    shown: Presentation,
+    learned: Learned,
+    thresholds: U16,
+    numbers: Ints,
+    update: Callable[[Floats, Step], Floats],
 ) -> tuple[Learned, Ints]:
-    before, layer = learned, _at_rest(len(thresholds), *learned.weights.shape)
+    """All steps of one batch; ``update`` gives the weights after a step, without normalisation."""
+    layer = _at_rest(len(thresholds), *learned.weights.shape)
     counts = np.zeros(layer.v.shape, dtype=np.int64)
     keys = rng.key(shown.seed, numbers, np.arange(shown.steps))
     winner_keys = rng.key(shown.winner_seed, numbers, np.arange(shown.steps))
-    outside = (learned.weights < np.float32(rule.lowest)) | (learned.weights > np.float32(rule.highest))
     for t in range(shown.steps):
         spikes_in = rng.draws16(keys[t], thresholds.shape[1]) < thresholds
         if shown.learn:
@@ -140,13 +162,28 @@ def _batch(
             layer = replace(layer, spikes=_one(layer.spikes, winner_keys[t]))
         counts += layer.spikes
         if shown.learn:
-            layer, before_traces = _traced(rule, layer, spikes_in)
+            layer, step = _traced(rule, layer, spikes_in)
             theta = learned.theta + np.float32(neuron.theta_plus) * fired.sum(axis=0).astype(np.float32)
-            weights = _update(rule, learned.weights, layer, before_traces, spikes_in)
-            learned = Learned(weights, theta)
-    if shown.learn and rule.mean_weight:
-        learned = replace(learned, weights=normalised(learned.weights, rule.mean_weight, outside.any(axis=0) | counts.any(axis=0)))
-    return (learned if shown.learn else before), counts
+            learned = Learned(update(learned.weights, step), theta)
+    return learned, counts
+
+
+def changed(rule: RuleConfig, weights: Floats, step: Step) -> Floats:
+    """The weights after a step, not yet clipped."""
+    pair_up, triplet_up, pair_down, triplet_down = amplitudes(rule)
+    down, up = np.float32(rule.rate_pre), np.float32(rule.rate_post)
+    lowest, highest = np.float32(rule.lowest), np.float32(rule.highest)
+    weak = rule.bounds == "multiplicative"
+    new = weights.copy()
+    for b, active in enumerate(step.inputs):
+        rows = np.flatnonzero(active)
+        change = (down * step.q[b])[None] * (pair_down + triplet_down * step.p_slow[b, rows])[:, None]
+        new[rows] -= change * (new[rows] - lowest) if weak else change
+    for b, active in enumerate(step.spikes):
+        for j in np.flatnonzero(active):
+            change = (up * (pair_up + triplet_up * step.q_slow[b, j])) * (step.p[b] - np.float32(rule.target))
+            new[:, j] += change * (highest - new[:, j]) if weak else change
+    return new
 
 
 def _at_rest(batch: int, inputs: int, neurons: int) -> _Layer:
@@ -178,38 +215,16 @@ def _one(fired: Bools, keys: rng.U32) -> Bools:
     return chosen
 
 
-def _traced(rule: RuleConfig, layer: _Layer, spikes_in: Bools) -> tuple[_Layer, _Traces]:
+def _traced(rule: RuleConfig, layer: _Layer, spikes_in: Bools) -> tuple[_Layer, Step]:
     def after(trace: Floats, spikes: Bools) -> Floats:
         raised = trace + np.float32(1) if rule.traces == "all" else np.float32(1)
         return np.where(spikes, raised, trace)
 
-    p, p_slow = layer.p * leak(rule.tau_pre), layer.p_slow * leak(rule.tau_pre_slow)
-    q, q_slow = layer.q * leak(rule.tau_post), layer.q_slow * leak(rule.tau_post_slow)
-    traced = replace(
-        layer,
-        p=after(p, spikes_in),
-        p_slow=after(p_slow, spikes_in),
-        q=after(q, layer.spikes),
-        q_slow=after(q_slow, layer.spikes),
-    )
-    return traced, _Traces(p_slow, q_slow)
-
-
-def _update(rule: RuleConfig, weights: Floats, layer: _Layer, before: _Traces, spikes_in: Bools) -> Floats:
-    pair_up, triplet_up, pair_down, triplet_down = amplitudes(rule)
-    down, up = np.float32(rule.rate_pre), np.float32(rule.rate_post)
-    lowest, highest = np.float32(rule.lowest), np.float32(rule.highest)
-    weak = rule.bounds == "multiplicative"
-    new = weights.copy()
-    for b, active in enumerate(spikes_in):
-        rows = np.flatnonzero(active)
-        change = (down * layer.q[b])[None] * (pair_down + triplet_down * before.p_slow[b, rows])[:, None]
-        new[rows] -= change * (new[rows] - lowest) if weak else change
-    for b, active in enumerate(layer.spikes):
-        for j in np.flatnonzero(active):
-            change = (up * (pair_up + triplet_up * before.q_slow[b, j])) * (layer.p[b] - np.float32(rule.target))
-            new[:, j] += change * (highest - new[:, j]) if weak else change
-    return np.clip(new, lowest, highest)
+    p_slow, q_slow = layer.p_slow * leak(rule.tau_pre_slow), layer.q_slow * leak(rule.tau_post_slow)
+    p = after(layer.p * leak(rule.tau_pre), spikes_in)
+    q = after(layer.q * leak(rule.tau_post), layer.spikes)
+    slow = {"p_slow": after(p_slow, spikes_in), "q_slow": after(q_slow, layer.spikes)}
+    return replace(layer, p=p, q=q, **slow), Step(spikes_in, layer.spikes, p, p_slow, q, q_slow)
 
 
 def normalised(weights: Floats, mean: float, columns: npt.NDArray[Any]) -> Floats:

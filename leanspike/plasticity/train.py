@@ -28,8 +28,8 @@ from leanspike.train import checkpoint as checkpoints
 from leanspike.train.checkpoint import Checkpoint
 from leanspike.train.state import check_same_run, facts_of
 
-WINDOW = 2000
 _CHUNK = 256
+_LEAST, _MOST = 100, 2000
 
 
 @dataclass(frozen=True)
@@ -142,14 +142,12 @@ def _samples(config: StdpConfig, teaching: Split) -> int:
     return min(config.samples or len(teaching), len(teaching))
 
 
-def _chunk(
-    config: StdpConfig, state: _State, levels: Any, teaching: Split, total: int, progress: Progress
-) -> None:
+def _chunk(config: StdpConfig, state: _State, levels: Any, teaching: Split, total: int, progress: Progress) -> None:
     """Present the next samples: whole batches, none beyond a pass or a window."""
     a_pass = _samples(config, teaching)
     number, start = divmod(state.done, a_pass)
     size = max(1, _CHUNK // config.batch) * config.batch
-    chosen = encoding.order(config.seed, number, len(teaching))[: a_pass][start : start + size]
+    chosen = encoding.order(config.seed, number, len(teaching))[:a_pass][start : start + size]
     shown = Presentation(config.steps, config.batch, encoding.pass_seed(config.seed, number))
     given = encoding.thresholds(levels[chosen], config.rate)
     state.learned, counts = kernel.present(
@@ -162,7 +160,7 @@ def _chunk(
     state.done += len(chosen)
     for _ in range(len(chosen)):
         progress.step()
-    if state.seen.sum() >= WINDOW or state.done == total:
+    if state.seen.sum() >= min(max(a_pass // 8, _LEAST), _MOST) or state.done == total:
         _close(config, state, progress, total)
 
 
@@ -179,7 +177,7 @@ def _close(config: StdpConfig, state: _State, progress: Progress, total: int) ->
 
 
 def _checkpoint(state: _State, facts: Mapping[str, Any]) -> Checkpoint:
-    arrays = {"weights": state.learned.weights, "theta": state.learned.theta}
+    arrays: dict[str, Any] = {"weights": state.learned.weights, "theta": state.learned.theta}
     arrays |= {"sums": state.sums, "seen": state.seen, "readout": state.readout}
     position = {"done": state.done, "right": state.right, "history": [to_dict(record) for record in state.history]}
     return Checkpoint({name: torch.from_numpy(array) for name, array in arrays.items()}, {**facts, **position})

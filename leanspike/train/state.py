@@ -16,7 +16,7 @@ from leanspike.core.errors import CheckpointError
 from leanspike.core.records import from_dict, to_dict
 from leanspike.data import TrainingData
 from leanspike.train.checkpoint import Checkpoint, differences
-from leanspike.train.config import RunConfig, TrainConfig
+from leanspike.train.config import TrainConfig
 from leanspike.train.constraint import Constraint
 from leanspike.train.progress import EpochRecord
 
