@@ -223,8 +223,9 @@ def _traced(rule: RuleConfig, layer: _Layer, spikes_in: Bools) -> tuple[_Layer, 
     p_slow, q_slow = layer.p_slow * leak(rule.tau_pre_slow), layer.q_slow * leak(rule.tau_post_slow)
     p = after(layer.p * leak(rule.tau_pre), spikes_in)
     q = after(layer.q * leak(rule.tau_post), layer.spikes)
-    slow = {"p_slow": after(p_slow, spikes_in), "q_slow": after(q_slow, layer.spikes)}
-    return replace(layer, p=p, q=q, **slow), Step(spikes_in, layer.spikes, p, p_slow, q, q_slow)
+    slow = after(p_slow, spikes_in), after(q_slow, layer.spikes)
+    traced = replace(layer, p=p, q=q, p_slow=slow[0], q_slow=slow[1])
+    return traced, Step(spikes_in, layer.spikes, p, p_slow, q, q_slow)
 
 
 def normalised(weights: Floats, mean: float, columns: npt.NDArray[Any]) -> Floats:
