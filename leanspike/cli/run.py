@@ -1,4 +1,4 @@
-"""``leanspike run net.lsp --input FILE|-``: answers to samples, one line each."""
+"""``leanspike run net.lsp --input FILE|-|udp://127.0.0.1:PORT``: answers to samples, or decisions over a stream."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from leanspike.cli import streams
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +21,8 @@ EXAMPLE = """example:
   leanspike run mnist.lsp --input digits.npy          [N, 1, 28, 28] bytes, or floats in [0, 1]
   leanspike run mnist.lsp --input seven.png           one grey or colour image of the right size
   camera | leanspike run mnist.lsp --input -          raw samples, one after the other, as bytes
+  leanspike run nmnist.lsp --input cup.raw --step-us 20000 --view               a recording of events
+  leanspike run nmnist.lsp --input udp://127.0.0.1:5005 --step-us 20000         packets of events, for ever
 """
 
 
@@ -26,17 +30,23 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     """Add the command to the parser."""
     parser = commands.add_parser(
         "run",
-        help="classify samples with a program",
+        help="classify samples or a stream with a program",
         description="Run an integer program on samples with the engine and print a JSON line for each: its number, the "
         "class, the scores and the steps used. From standard input samples are raw: the bytes of each value in C "
-        "order, images channels last, two bytes (little endian) a value where the raw type has more than 8 bits.",
+        "order, images channels last, two bytes (little endian) a value where the raw type has more than 8 bits. "
+        "A recording of events, a UDP port or --stream is a stream: one step after another, state kept, a line a "
+        "decision and a summary at the end.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("program", metavar="FILE", type=Path, help="a program (leanspike lower)")
     parser.add_argument(
-        "--input", required=True, metavar="FILE", help=".npy, .npz (array x), an image, or - for raw bytes"
+        "--input",
+        required=True,
+        metavar="FILE",
+        help=".npy, .npz (array x), an image, - for raw bytes; of a stream a recording of events, - or udp://127.0.0.1:PORT",
     )
+    streams.register(parser)
     parser.set_defaults(run=run)
 
 
@@ -48,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     from leanspike.engine import Engine
 
     program, origin = ir.load_with_origin(args.program)
+    if streams.is_stream(args):
+        return streams.run(args, program, origin)
     engine, names, number = Engine(program), origin.get("classes", []), 0
     for raw in _streamed(program) if args.input == "-" else [_read(program, Path(args.input))]:
         trace = engine.run(raw, np.arange(number, number + len(raw)))

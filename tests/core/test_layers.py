@@ -10,7 +10,7 @@ import leanspike
 PACKAGE = Path(leanspike.__file__).parent
 ALL = {
     "core", "data", "encode", "nn", "physics", "models", "train", "compress", "ir", "lower", "targets",
-    "measure", "engine", "report", "study", "tune", "lean", "bench", "cli", "plasticity",
+    "measure", "engine", "stream", "report", "study", "tune", "lean", "bench", "cli", "plasticity",
 }  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "physics": {"core"},
     "ir": {"core"},
     "engine": {"core", "ir"},
+    "stream": {"core", "data", "ir", "engine"},
     "targets": {"core", "ir", "engine"},
     "compress": {"core", "data", "encode", "nn", "models", "train", "ir"},
     "lower": {"core", "data", "encode", "nn", "train", "compress", "ir"},

@@ -12,6 +12,11 @@ INLINE uint32_t mix(uint32_t x) {
     return x ^ x >> 15;
 }
 
+/* The random stream of a sample; step t has the key mix(stream + t). */
+INLINE uint32_t stream_of(const Plan *plan, int64_t number) {
+    return mix(mix((uint32_t)plan->seed + 0x9E3779B9u) + (uint32_t)number);
+}
+
 static int out_of_range(const Plan *plan, const int32_t *raw) {
     const int32_t lowest = (int32_t)plan->raw_lowest, highest = (int32_t)plan->raw_highest;
     int32_t outside = 0;
@@ -85,11 +90,12 @@ static void latency_step(const Plan *plan, int64_t t, char *arena, uint64_t *spi
     }
 }
 
-static void delta_step(const Plan *plan, const int32_t *raw, int64_t t, int32_t *track, uint64_t *spikes) {
+/* `raw`: this step's value of the first channel; that of the next one lies `stride` behind it. */
+static void delta_step(const Plan *plan, const int32_t *raw, int64_t stride, int32_t *track, uint64_t *spikes) {
     const int64_t channels = plan->channels, threshold = plan->threshold;
     memset(spikes, 0, (size_t)words_of(2 * channels) * 8);
     for (int64_t c = 0; c < channels; c++) {
-        const int64_t change = (int64_t)raw[c * plan->steps + t] - track[c];
+        const int64_t change = (int64_t)raw[c * stride] - track[c];
         if (change >= threshold) {
             spikes[c / 64] |= 1ull << c % 64;
             track[c] = (int32_t)(track[c] + threshold);

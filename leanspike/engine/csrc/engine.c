@@ -115,32 +115,39 @@ static void encode_step(const Plan *plan, const int32_t *raw, uint32_t stream, i
         case SEQUENCE: copy_raw(input, raw + t * input->elements, arena); break;
         case RATE: rate_step(plan, mix(stream + (uint32_t)t), arena, words); break;
         case LATENCY: latency_step(plan, t, arena, words); break;
-        case DELTA: delta_step(plan, raw, t, (int32_t *)(arena + plan->track), words); break;
+        case DELTA: delta_step(plan, raw + t, plan->steps, (int32_t *)(arena + plan->track), words); break;
     }
 }
 
-static void begin(const Plan *plan, const int32_t *raw, char *arena) {
+/* States and scores as before the first step. */
+static void fresh(const Plan *plan, char *arena) {
     memset(arena + plan->state_begin, 0, (size_t)(plan->state_end - plan->state_begin));
-    if (plan->encoding == RATE || plan->encoding == LATENCY) look_up(plan, raw, arena);
-    if (plan->encoding == RATE) usual_sums(plan, arena);
     if (plan->encoding == DELTA)
         for (int64_t c = 0; c < plan->channels; c++) ((int32_t *)(arena + plan->track))[c] = (int32_t)plan->start;
+}
+
+static void begin(const Plan *plan, const int32_t *raw, char *arena) {
+    fresh(plan, arena);
+    if (plan->encoding == RATE || plan->encoding == LATENCY) look_up(plan, raw, arena);
+    if (plan->encoding == RATE) usual_sums(plan, arena);
+}
+
+/* A score after step t, from the one before it (0 before the first) and what the readout's source gave. */
+INLINE int64_t scored(const Plan *plan, int64_t t, int64_t before, int64_t x) {
+    switch (plan->readout) {
+        case COUNT:
+        case MEMBRANE_MEAN: return before + x;
+        case FIRST_SPIKE: return before ? before : x * (plan->steps - t);
+        case MEMBRANE_MAX: return t ? MAX(before, x) : x;
+        default: return x;
+    }
 }
 
 static void score(const Plan *plan, int64_t t, char *arena) {
     const Value *source = plan->values + plan->source;
     const void *data = arena + source->data;
     int64_t *scores = (int64_t *)(arena + plan->scores);
-    for (int64_t k = 0; k < plan->classes; k++) {
-        const int64_t x = at(data, (enum form)source->form, k);
-        switch (plan->readout) {
-            case COUNT:
-            case MEMBRANE_MEAN: scores[k] += x; break;
-            case FIRST_SPIKE: scores[k] = scores[k] ? scores[k] : x * (plan->steps - t); break;
-            case MEMBRANE_LAST: scores[k] = x; break;
-            case MEMBRANE_MAX: scores[k] = t ? MAX(scores[k], x) : x; break;
-        }
-    }
+    for (int64_t k = 0; k < plan->classes; k++) scores[k] = scored(plan, t, scores[k], at(data, (enum form)source->form, k));
 }
 
 static int decided(const Plan *plan, int64_t t, const char *arena) {
@@ -161,8 +168,7 @@ static void run_sample(const Worker *worker, int64_t b) {
     const Job *job = worker->job;
     char *arena = worker->arena;
     const int32_t *raw = job->raw + b * plan->raw;
-    const uint32_t stream =
-        mix(mix((uint32_t)plan->seed + 0x9E3779B9u) + (uint32_t)(job->numbers ? job->numbers[b] : b));
+    const uint32_t stream = stream_of(plan, job->numbers ? job->numbers[b] : b);
     begin(plan, raw, arena);
     int64_t t = 0;
     for (int going = 1; going && t < plan->steps; t++) {
@@ -213,3 +219,6 @@ EXPORT int leanspike_engine_run(const Plan *plan, const Job *job) {
     for (int64_t i = 0; i < others; i++) pthread_join(started[i], 0);
     return refused;
 }
+
+#include "session.h"
+#include "packets.h"
