@@ -13,7 +13,7 @@ from leanspike.core.errors import LeanspikeError
 
 COMMANDS = (
     "data", "neuron", "train", "stdp", "study", "tune", "lean", "compress", "lower", "show", "emit", "check", "measure",
-    "costs", "mismatch", "run", "report", "bench",
+    "costs", "mismatch", "run", "detect", "report", "bench",
 )  # fmt: skip
 
 

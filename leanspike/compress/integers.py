@@ -90,8 +90,12 @@ def integer_scores(network: Network, x: Tensor) -> Ints:
 
 
 def _in_units(values: Tensor, unit: Floats) -> Ints:
-    across = (-1, *[1] * (values.dim() - 3)) if values.dim() > 2 else (-1,)
-    whole: Ints = np.rint(values.double().cpu().numpy() / unit.reshape(across)).astype(np.int64)
+    """Of potentials ``[T, B, C, ...]`` or of scores ``[B, K]``, which of a map are those of its places in a row."""
+    if values.dim() > 2:
+        across = unit.reshape(-1, *[1] * (values.dim() - 3))
+    else:
+        across = np.tile(unit, values.shape[1] // len(unit))
+    whole: Ints = np.rint(values.double().cpu().numpy() / across).astype(np.int64)
     return whole
 
 

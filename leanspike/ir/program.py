@@ -138,6 +138,7 @@ class Readout:
 
     ``count``: number of spikes. ``first_spike``: T - t for the first spike in step t (from 0), 0 where there was none.
     ``membrane_last``: the potential. ``membrane_max``: its maximum. ``membrane_mean``: its sum (T times the mean).
+    Scores of a map ``[H, W, C]`` (a detector's) stand flat, in C order.
     """
 
     kind: ReadoutKind
@@ -181,8 +182,8 @@ class Program:
 
     @property
     def classes(self) -> int:
-        """K."""
-        return self.values[self.readout.source].shape[0]
+        """K; of a map the number of all its scores."""
+        return math.prod(self.values[self.readout.source].shape)
 
     def array(self, name: str) -> npt.NDArray[np.int64]:
         """An array's values as int64."""

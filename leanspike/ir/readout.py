@@ -25,8 +25,9 @@ class Scores:
         return Scores(program.readout, program.steps, np.zeros((batch, program.classes), dtype=np.int64))
 
     def after(self, value: Ints, t: int, going: npt.NDArray[np.bool_]) -> Scores:
-        """The scores after step t (from 0) gave ``value`` ``[B, K]``; samples not ``going`` keep theirs."""
+        """The scores after step t (from 0) gave ``value`` ``[B, K]`` or a map; samples not ``going`` keep theirs."""
         kind, old = self.readout.kind, self.values
+        value = value.reshape(old.shape)
         if kind in ("count", "membrane_mean"):
             new = old + value
         elif kind == "membrane_last":

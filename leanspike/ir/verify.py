@@ -218,8 +218,8 @@ def _readout(program: Program) -> Iterator[Violation]:
     if kind not in READOUTS:
         yield Violation("readout", f"{kind!r}", f"one of {', '.join(READOUTS)}")
     wanted = Integrate if kind.startswith("membrane") else LIF
-    if not isinstance(giver, wanted) or len(source.shape) != 1:
-        yield Violation("readout", f"{kind} of {source.name}", f"reads [classes] of {wanted.__name__} neurons")
+    if not isinstance(giver, wanted):
+        yield Violation("readout", f"{kind} of {source.name}", f"reads the scores of {wanted.__name__} neurons")
     if exit_ is not None and not (1 <= exit_.margin <= MOST_MARGIN and 1 <= exit_.earliest <= program.steps):
         remedy = f"a margin of 1 to {MOST_MARGIN}, earliest step 1 to {program.steps}"
         yield Violation("readout", f"early exit by {exit_.margin} from step {exit_.earliest}", remedy)

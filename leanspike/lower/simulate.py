@@ -27,6 +27,7 @@ def simulate(draft: Draft, x: Floats, states: tuple[State, ...] | None = None) -
         spikes, potential = _stage(stage, live, states[i] if states else None)
         live[Fired(stage.number)] = spikes
     steps = len(x)
+    spikes, potential = (found.reshape(*found.shape[:2], -1) for found in (spikes, potential))
     if draft.readout == "count":
         return spikes.sum(0)  # type: ignore[no-any-return]
     if draft.readout == "first_spike":

@@ -133,7 +133,7 @@ class LeakyIntegrator(Neurons):
         return beta, torch.full_like(threshold, NEVER)
 
     def forward(self, current: Tensor | Constant, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:
-        """Run all steps of ``current`` ``[T, B, C]``; the membrane potentials ``[T, B, C]`` come back."""
+        """Run all steps of ``current`` ``[T, B, C, ...]``; the membrane potentials come back in its shape."""
         beta, never = self.parameters_for(tuple(current.shape[2:]))
         _, potential, end = lif_scan(current, beta, never, self.config, state, False)
         return None, potential, end

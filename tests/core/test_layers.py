@@ -10,7 +10,7 @@ import leanspike
 PACKAGE = Path(leanspike.__file__).parent
 ALL = {
     "core", "data", "encode", "nn", "physics", "models", "train", "compress", "ir", "lower", "targets",
-    "measure", "engine", "stream", "report", "study", "tune", "lean", "bench", "cli", "plasticity",
+    "measure", "engine", "stream", "detect", "report", "study", "tune", "lean", "bench", "cli", "plasticity",
 }  # fmt: skip
 MAY_IMPORT = {
     "core": set(),
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "models": {"core", "nn"},
     "train": {"core", "data", "encode", "nn", "models"},
     "plasticity": {"core", "data", "ir", "train"},
+    "detect": {"core", "data", "encode", "nn", "train", "compress", "ir", "lower", "engine", "measure"},
     "report": {"core", "measure"},
     "study": ALL,
     "tune": ALL,

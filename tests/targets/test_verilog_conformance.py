@@ -15,5 +15,5 @@ def _installed() -> None:
 
 class TestVerilog(Conformance):
     target = "verilog"
-    refused = frozenset({"matmul"})
+    refused = frozenset({"matmul", "map"})
     one_in = 2

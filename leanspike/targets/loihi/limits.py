@@ -30,6 +30,8 @@ def refusals(program: Program) -> list[Violation]:
         for kind, remedy in _NO_COMPARTMENT.items()
         if isinstance(op, kind)
     ]
+    if len(program.values[program.readout.source].shape) > 1:
+        found.append(Violation("readout", "the scores of a map", "a dense layer before the readout"))
     if found:
         return found
     for op in populations(program):

@@ -13,6 +13,7 @@ a sample changes.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ def _step(
     keep(g, step)
     after = {f"state/{name}": state for name, state in step.states.items()}
     source = step.values[program.readout.source]
+    if len(program.values[program.readout.source].shape) > 1:
+        source = replace(source, name=g.node("Reshape", source.name, g.constant([-1, program.classes], "int64")))
     after["scores"] = readout.after(g, program, source, before["scores"], step.t)
     if not exits(program):
         return after, step.fired

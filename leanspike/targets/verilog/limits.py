@@ -22,6 +22,8 @@ def broken(program: Program) -> list[Violation]:
 
 def _broken(program: Program) -> Iterator[Violation]:
     yield from (matmul(op) for op in program.operations if isinstance(op, Matmul))
+    if len(program.values[program.readout.source].shape) > 1:
+        yield Violation("readout", "the scores of a map", "a dense layer before the readout, or emit to C")
     ways: dict[str, list[Path]] = {}
     sizes: dict[str, set[int]] = {}
     for op in program.operations:

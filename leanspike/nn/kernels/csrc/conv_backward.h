@@ -67,15 +67,23 @@ static void band_arriving(const band *s, int64_t tile, int64_t t, const float *u
 /* A row's share of the gradients of beta and theta. */
 static void row_learn(const lif_args *l, const float *u, const float *before, const float *k, const float *through,
                       const float *carried, const float *theta, int64_t sites, float *sums) {
-    float beta[WIDTH] = {0}, threshold[WIDTH] = {0};
-    for (int64_t e = 0; e < sites * WIDTH; e++) {
-        float v = before ? before[e] : 0.0f;
-        if (v >= theta[e]) v = l->zero_reset ? 0.0f : v - theta[e];
-        beta[e % WIDTH] += k[e] * v;
-        threshold[e % WIDTH] -= through[e] + (!l->zero_reset && u[e] >= theta[e] ? carried[e] : 0.0f);
+    vf beta[LANES], threshold[LANES];
+    vi zero = (vi){0} - (l->zero_reset != 0);
+    UNROLL for (int j = 0; j < LANES; j++) beta[j] = threshold[j] = vset(0);
+    for (int64_t e = 0; e < sites * WIDTH; e += WIDTH)
+        UNROLL for (int j = 0; j < LANES; j++) {
+            int64_t at = e + j * VF;
+            vf level = vload(theta + at), v = before ? vload(before + at) : vset(0);
+            vi fired = v >= level, fires = vload(u + at) >= level;
+            v -= (vf)(fired & ((zero & (vi)v) | (~zero & (vi)level)));
+            beta[j] += vload(k + at) * v;
+            threshold[j] -= vload(through + at) + (vf)((vi)vload(carried + at) & fires & ~zero);
+        }
+    UNROLL for (int j = 0; j < LANES; j++) {
+        float *to_beta = sums + SUM_BETA * WIDTH + j * VF, *to_theta = sums + SUM_THETA * WIDTH + j * VF;
+        vstore(to_beta, vload(to_beta) + beta[j]);
+        vstore(to_theta, vload(to_theta) + threshold[j]);
     }
-    add_row(sums + SUM_BETA * WIDTH, beta, 1);
-    add_row(sums + SUM_THETA * WIDTH, threshold, 1);
 }
 
 /* A row of k goes to grad_current; where that is constant in time, steps add up. */
