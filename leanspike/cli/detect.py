@@ -80,7 +80,7 @@ def _train(args: argparse.Namespace) -> tuple[Any, str]:
     from leanspike.core.records import content_hash
     from leanspike.report import detect_page
 
-    config = configuration(args)
+    config = _configuration(args)
     there = detect_page.read(args.out) if (args.out / detect_page.FILE).is_file() else None
     if there is not None and there["config_hash"] == content_hash(config):
         print(f"leanspike: {args.out} is finished; nothing was trained", file=sys.stderr)
@@ -98,7 +98,7 @@ def _report(args: argparse.Namespace) -> tuple[Any, str]:
     return {"report": str(path), "quality": found["quality"]}, f"{told(found)}\nreport: {path}"
 
 
-def configuration(args: argparse.Namespace) -> DetectConfig:
+def _configuration(args: argparse.Namespace) -> DetectConfig:
     """Defaults, then the file, then the options, then ``--set``.
 
     Raises:

@@ -18,12 +18,14 @@ class TrainConfig:
 
     Attributes:
         epochs, batch_size: passes over the training windows; windows a step.
+        windows: an epoch takes so many of them, others every time; 0: all.
         warm_up: steps until the learning rate is whole.
         clip_norm: the gradient's norm is cut to this; 0 is off.
     """
 
-    epochs: int = 10
+    epochs: int = 4
     batch_size: int = 32
+    windows: int = 0
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warm_up: int = 50
@@ -33,7 +35,7 @@ class TrainConfig:
         for key in ("epochs", "batch_size"):
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "a whole number from 1 up")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
-        for key in ("weight_decay", "warm_up", "clip_norm"):
+        for key in ("weight_decay", "warm_up", "clip_norm", "windows"):
             require(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "0 (off) or more")
 
 
@@ -42,7 +44,9 @@ class LeanConfig:
     """How the trained network becomes one of integers: norms folded, weights in few bits, then a short fine-tuning."""
 
     weights: WeightBits = field(default_factory=lambda: WeightBits(bits=8))
-    train: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=1, learning_rate=3e-4, weight_decay=0.0))
+    train: TrainConfig = field(
+        default_factory=lambda: TrainConfig(epochs=1, windows=1500, learning_rate=3e-4, weight_decay=0.0)
+    )
 
     def __post_init__(self) -> None:
         require(self.weights.bits != 0, "lean.weights.bits", 0, "8, 4, 2, ternary or 16: a program has no floats")

@@ -150,9 +150,11 @@ def fit(
 
 
 def _train_epoch(run: _Run, state: _State) -> None:
-    settings, count = run.settings, len(run.windows.training)
+    settings = run.settings
     draws = torch.Generator().manual_seed(derive(run.config.seed, Draw.ORDER, state.epoch))
-    batches = torch.randperm(count, generator=draws).split(settings.batch_size)
+    order = torch.randperm(len(run.windows.training), generator=draws)
+    order = order[: settings.windows] if settings.windows else order
+    batches = order.split(settings.batch_size)
     run.progress.begin(state.epoch + 1, settings.epochs, len(batches), state.step)
     run.network.train()
     started = saved = time.monotonic()
@@ -165,7 +167,7 @@ def _train_epoch(run: _Run, state: _State) -> None:
             saved = time.monotonic()
             state.seconds, started = state.seconds + saved - started, saved
             _save(run, state)
-    _close(run, state, state.loss / count, started)
+    _close(run, state, state.loss / len(order), started)
 
 
 def _train_step(run: _Run, chosen: Tensor, position: int, steps: int) -> float:
