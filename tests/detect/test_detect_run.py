@@ -101,6 +101,15 @@ def test_the_program_gives_the_quantised_networks_integers(quantised: Network, d
     np.testing.assert_allclose(floats, expected * lowered.score_unit, rtol=1e-4, atol=1e-4)
 
 
+def test_a_detector_of_floats_lowers_too(data: Windows) -> None:
+    network = detector()
+    fit(network, data, TINY, replace(TINY.train, epochs=1))
+    lowered = as_program(network, data.validation)
+    found, expected = program_scores(lowered.program, data.validation), float_scores(network, data.validation)
+    apart = np.abs(found * lowered.score_unit - expected).mean()
+    assert apart < 0.05 * np.abs(expected).mean()
+
+
 @pytest.mark.parametrize("name", ["engine", "c", "onnx", "tflite"])
 def test_targets_give_the_programs_map_of_scores(quantised: Network, data: Windows, name: str, tmp_path: Path) -> None:
     program = as_program(quantised, data.validation).program
