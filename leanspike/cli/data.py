@@ -11,7 +11,7 @@ from leanspike.core.errors import DataError
 
 if TYPE_CHECKING:
     from leanspike.data.base import Dataset
-    from leanspike.data.known import KnownSet
+    from leanspike.data.remote import KnownSet
 
 EXAMPLE = """examples:
   leanspike data list              the known sets, where each lies, its checksum's state

@@ -22,6 +22,7 @@ SHARED = Path(__file__).parent / "csrc"
 LEVELS = ("plain", "avx2", "avx512")
 LIBRARIES: dict[str, tuple[str, list[str], str]] = {
     "nn/kernels": ("kernels", ["-fopenmp"], "training takes the pure torch path (slower)"),
+    "data/generated": ("camera", [], "pictures are filmed in NumPy (slower)"),
     "engine": ("engine", ["-fwrapv", "-pthread"], "the engine cannot run; `leanspike.ir` interprets programs (slower)"),
     "plasticity": ("stdp", [], "plastic networks take the NumPy reference (far slower)"),
 }

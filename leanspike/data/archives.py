@@ -12,7 +12,7 @@ import numpy as np
 from leanspike.core.errors import DataError
 from leanspike.data import fetch
 from leanspike.data.base import Array, Dataset
-from leanspike.data.known import KnownSet
+from leanspike.data.remote import KnownSet
 from leanspike.data.own import series
 from leanspike.data.own.arrays import from_arrays
 

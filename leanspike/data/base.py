@@ -7,7 +7,10 @@ calls ``dataset.test()``.
 
 from __future__ import annotations
 
+import math
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +24,9 @@ Array = npt.NDArray[Any]
 Labels = npt.NDArray[np.int64]
 Kind = Literal["image", "series", "vector", "events"]
 
+IN_MEMORY = 256 << 20
+"""Bytes up to which a part of a set on disk is copied into memory."""
+_AT_ONCE = 1024
 _SPLIT = 0x51117  # the label under which a split's seed is derived
 
 
@@ -130,7 +136,7 @@ def split(data: Dataset | TrainingData, validation: float, seed: int) -> tuple[S
     if validation > 0 and not held.any():
         raise DataError("no class has two samples, so none can validate", where=known.name, remedy="add samples")
     kept, numbers = np.flatnonzero(~held), np.flatnonzero(held)
-    return Split(known.x[kept], known.y[kept], kept), Split(known.x[numbers], known.y[numbers], numbers)
+    return Split(_rows(known.x, kept), known.y[kept], kept), Split(_rows(known.x, numbers), known.y[numbers], numbers)
 
 
 def held_out(y: Labels, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
@@ -160,4 +166,17 @@ def as_unit(x: Array) -> npt.NDArray[np.float32]:
 
 
 def _owned(array: Array) -> Array:
-    return array if array.base is None else array.copy()
+    # A map of a file leads to that file alone, which holds one part of the set.
+    return array if array.base is None or isinstance(array, np.memmap) else array.copy()
+
+
+def _rows(x: Array, chosen: Labels) -> Array:
+    """Some samples: in memory, or where a file holds ``x`` and they are many, in a file that is gone with the array."""
+    size = len(chosen) * math.prod(x.shape[1:]) * x.itemsize
+    if not isinstance(x, np.memmap) or size <= IN_MEMORY:
+        return np.asarray(x)[chosen]
+    with tempfile.TemporaryFile(dir=Path(str(x.filename)).parent) as file:
+        rows = np.memmap(file, x.dtype, "w+", shape=(len(chosen), *x.shape[1:]))
+    for start in range(0, len(chosen), _AT_ONCE):
+        rows[start : start + _AT_ONCE] = x[chosen[start : start + _AT_ONCE]]
+    return rows

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from leanspike.core.errors import DataError, OutputError
-from leanspike.data.known import Form, KnownSet, RemoteFile
+from leanspike.data.remote import Form, KnownSet, RemoteFile
 
 CHUNK = 1 << 20
 TIMEOUT = 30.0  # seconds without a byte

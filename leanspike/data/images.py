@@ -12,7 +12,8 @@ import numpy as np
 from leanspike.core.errors import DataError
 from leanspike.data import fetch, idx
 from leanspike.data.base import Array, Dataset, Labels, held_out
-from leanspike.data.known import CIFAR_ARCHIVE, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y, KnownSet
+from leanspike.data.known import CIFAR_ARCHIVE, TEST_X, TEST_Y, TRAIN_X, TRAIN_Y
+from leanspike.data.remote import KnownSet
 
 DIGITS_TEST = 0.2
 DIGITS_SEED = 0

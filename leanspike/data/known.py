@@ -3,61 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
-from typing import Literal
 
 from leanspike.core.errors import DataError
 from leanspike.data import archive
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file of a data set.
-
-    Attributes:
-        checksum: ``"sha256:<hex>"`` or, where the authors publish only that, ``"sha1:<hex>"``; empty where nobody
-            publishes one, so that the file cannot be verified.
-        size: bytes, or None where no one publishes it.
-        addresses: where it can be fetched, in order of preference; empty if nowhere.
-    """
-
-    name: str
-    checksum: str
-    size: int | None
-    addresses: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Form:
-    """One way in which a data set can lie on disk. ``note`` says what differs from the whole original."""
-
-    files: tuple[RemoteFile, ...]
-    train: int
-    test: int
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class KnownSet:
-    """A data set known by name. The first form is the canonical one, which is fetched; no form: embedded.
-
-    Attributes:
-        shape: of a sample; empty where only the files say it, as are ``classes``; ``train`` and ``test`` are then 0.
-        folder: where its files lie below a data folder; empty: its name.
-        reader: who reads it, a module of :mod:`leanspike.data`.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    classes: tuple[str, ...]
-    licence: str
-    citation: str
-    forms: tuple[Form, ...]
-    train: int
-    test: int
-    folder: str = ""
-    reader: Literal["images", "recordings", "archives", "sounds"] = "images"
-
+from leanspike.data.known_events import EVENT_SETS
+from leanspike.data.remote import Form, KnownSet, RemoteFile
 
 TRAIN_X, TRAIN_Y = "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"
 TEST_X, TEST_Y = "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"
@@ -100,11 +50,6 @@ _CIFAR_SHEETS = _files(
 ea38c21f22083329899457a6a5d4bb6836743cbfa01ee4b534e976b8b16bbb48 10128 data_batch_1_labels.npy
 b3c946666f1bd5f3d0836a282e2755dbb4192a4f7382116ee2a4139d456731b7 17098266 test_batch.webp
 19004b019bd095265b4ce6637c9ff979c66abcbc8e658a665f791b487cdea5eb 10128 test_batch_labels.npy
-"""
-)
-_NMNIST_SMALL = _files(
-    """
-f2a769e8f3fbba4dd37133aff89e36529d3fdeb881e000a6f27f676a6bcc850b 18274647 nmnist_small.zip
 """
 )
 _CIFAR_NOTE = "lossless sheets of batch 1 only: 10,000 of the 50,000 training images, the whole test set"
@@ -152,17 +97,7 @@ KNOWN: tuple[KnownSet, ...] = (
         train=50_000,
         test=10_000,
     ),
-    KnownSet(
-        name="n-mnist-small",
-        shape=(32, 2, 34, 34),
-        classes=_DIGITS,
-        licence="CC BY-SA 4.0 as commonly stated by its authors",
-        citation="Orchard et al., Converting static image datasets to spiking neuromorphic datasets, 2015",
-        forms=(Form(_NMNIST_SMALL, 1_000, 100, note="the first 1,000 and 100 recordings of N-MNIST"),),
-        train=1_000,
-        test=100,
-        reader="recordings",
-    ),
+    *EVENT_SETS,
 )
 
 

@@ -27,7 +27,7 @@ from leanspike.core.files import make_folder, write_bytes
 from leanspike.core.records import content_hash
 from leanspike.data import fetch, wav
 from leanspike.data.base import Array, Dataset
-from leanspike.data.known import KnownSet
+from leanspike.data.remote import KnownSet
 from leanspike.data.logmel import LogMel, logmel
 from leanspike.data.own.arrays import number_labels
 

@@ -42,7 +42,9 @@ def raw_samples(program: Program, x: npt.NDArray[Any]) -> npt.NDArray[Any]:
         where = f"program {program.name}"
         raise ProgramError(f"takes samples {list(wanted.shape)}, found {list(values.shape[1:])}", where=where)
     if values.dtype == np.uint8:
-        raw = values if levels == 255 else (2 * levels * values.astype(np.int64) + 255) // 510
+        raw = (
+            values if levels == 255 else ((2 * levels * np.arange(256) + 255) // 510).astype(wanted.type.dtype)[values]
+        )
     else:
         if values.size and not (values.min() >= 0 and values.max() <= 1):
             raise ProgramError("takes floats in [0, 1]", where=f"program {program.name}", remedy="scale the samples")

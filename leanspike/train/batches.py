@@ -5,7 +5,7 @@ Nothing random is carried from step to step, so training can be cut off and take
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -28,6 +28,7 @@ class Draw(IntEnum):
     ENCODE_EVALUATION = 104
     LAYERS = 105
     MISMATCH = 106
+    DROP = 107
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ class Epoch:
     order: Tensor
     shift: Tensor | None
     flip: Tensor | None
+    late: Tensor | None
+    drop_seed: int
     config: TrainConfig
 
     @staticmethod
@@ -83,7 +86,12 @@ class Epoch:
         width = 2 * config.augment_shift + 1
         shift = torch.randint(width, (2, count), generator=draws).to(device) if config.augment_shift else None
         flip = (torch.rand(count, generator=draws) < 0.5).to(device) if config.augment_flip else None
-        return Epoch(order, shift, flip, config)
+        recordings = samples.x.dim() == 5
+        for key, value in (("augment_drop", config.augment_drop), ("augment_time", config.augment_time)):
+            require(recordings or not value, f"train.{key}", value, "0: no frames of events")
+        reach = config.augment_time
+        late = torch.randint(-reach, reach + 1, (count,), generator=draws).to(device) if reach else None
+        return Epoch(order, shift, flip, late, derive(seed, Draw.DROP, epoch), config)
 
     def steps(self, processes: int) -> int:
         """Batches in the epoch; a last one with fewer samples than processes is left out."""
@@ -101,11 +109,21 @@ class Epoch:
         order = torch.split(self.order[share], limit)
         shift = torch.split(self.shift[:, share], limit, dim=1) if self.shift is not None else [None] * len(order)
         flip = torch.split(self.flip[share], limit) if self.flip is not None else [None] * len(order)
-        for piece, piece_shift, piece_flip in zip(order, shift, flip, strict=True):
+        late = torch.split(self.late[share], limit) if self.late is not None else [None] * len(order)
+        kept = self._kept(samples, step, share, limit) if self.config.augment_drop else [None] * len(order)
+        for piece, *draws, piece_late, piece_kept in zip(order, shift, flip, late, kept, strict=True):
             taken = samples.take(piece)
-            yield Samples(
-                augmented(taken.x, self.config.augment_shift, piece_shift, piece_flip), taken.y, taken.numbers
-            )
+            x = augmented(taken.x, self.config.augment_shift, *draws)
+            x = x if piece_late is None else delayed(x, piece_late)
+            yield Samples(x if piece_kept is None else x * piece_kept, taken.y, taken.numbers)
+
+    def _kept(self, samples: Samples, step: int, share: slice, limit: int) -> Sequence[Tensor]:
+        """Which spikes of a batch stay: drawn for the whole batch, so that processes and pieces see the same."""
+        draws = torch.Generator().manual_seed(derive(self.drop_seed, step))
+        words = torch.randint(1 << 16, (self.size(step), *samples.x.shape[1:]), generator=draws, dtype=torch.int32)
+        start = step * self.config.batch_size
+        mine = words[slice(share.start - start, share.stop - start, share.step)] >= self.config.augment_drop * (1 << 16)
+        return torch.split(mine.to(samples.x.device, samples.x.dtype), limit)
 
 
 def augmented(x: Tensor, border: int, shift: Tensor | None, flip: Tensor | None) -> Tensor:
@@ -128,3 +146,11 @@ def augmented(x: Tensor, border: int, shift: Tensor | None, flip: Tensor | None)
         windows = pad(x, (border,) * 4).unfold(2, height, 1).unfold(3, width, 1)
         x = windows[torch.arange(len(x), device=x.device), :, shift[0], shift[1]]
     return x
+
+
+def delayed(x: Tensor, late: Tensor) -> Tensor:
+    """Frames ``[B, F, ...]``, those of sample b moved by ``late[b]`` in time; empty frames move in."""
+    frames = torch.arange(x.shape[1], device=x.device) - late[:, None]
+    inside = (frames >= 0) & (frames < x.shape[1])
+    moved = x[torch.arange(len(x), device=x.device)[:, None], frames.clamp(0, x.shape[1] - 1)]
+    return moved * inside.reshape(*inside.shape, *[1] * (x.dim() - 2)).to(x.dtype)

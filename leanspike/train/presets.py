@@ -1,13 +1,16 @@
 """Settings that suit a known data set, laid under a user's own by the command line.
 
 An image of a digit or a garment stays what it is when it is moved by a pixel, and a garment when it is mirrored; the
-training set is enlarged so. A small set takes small batches. Each was chosen on the validation split.
+training set is enlarged so. A small set takes small batches. Each was chosen on the validation split. Event recordings
+are fed frame by frame, a step a frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+from leanspike.data import recordings
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "digits": {"train": {"batch_size": 32}},
@@ -21,5 +24,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def preset(dataset: str) -> Mapping[str, Any]:
-    """The settings for a data set by name, as nested tables; empty for any other and for a path."""
-    return PRESETS.get(dataset, {})
+    """The settings for a data set by name, as nested tables; empty for any other, and for a path but of recordings."""
+    frames = recordings.preparation(dataset)
+    return {"encoder": {"kind": "frames"}, "timesteps": frames.frames} if frames else PRESETS.get(dataset, {})

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
-import zipfile
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from event_writers import HEIGHT, WIDTH, nmnist, recording
+from event_writers import HEIGHT, WIDTH, recording
 
 from leanspike import data
-from leanspike.core.errors import ConfigError, DataError
-from leanspike.data import recordings
+from leanspike.core.errors import ConfigError
 from leanspike.data.events import Events, frames
 
 
@@ -71,35 +68,6 @@ def test_frames_that_cannot_be_are_told() -> None:
         frames.by_count(recording(5), 0)
     with pytest.raises(ConfigError, match="duration"):
         frames.by_time(recording(5), 2, 0)
-
-
-def archive(path: Path, files: dict[str, bytes]) -> Path:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as file:
-        for name, content in files.items():
-            file.writestr(name, content)
-    path.write_bytes(out.getvalue())
-    return path
-
-
-def test_an_archive_of_recordings_in_the_order_of_their_numbers(tmp_path: Path) -> None:
-    made = {number: recording(50, seed=number) for number in (2, 1, 3)}
-    files = {f"Train/{number}/{number:05}.bin": nmnist(events) for number, events in made.items()}
-    path = archive(tmp_path / "set.zip", {**files, "Test/7/00001.bin": nmnist(made[1]), "readme.txt": b""})
-    parts = recordings.read_archive(path)
-    assert parts["Train"][1].tolist() == [1, 2, 3]
-    assert parts["Test"][1].tolist() == [7]
-    expected = frames.by_time(made[2], recordings.FRAMES, recordings.FRAME_US, start=0) > 0
-    np.testing.assert_array_equal(parts["Train"][0][1][:, :, :HEIGHT, :WIDTH] == 255, expected)
-
-
-def test_a_damaged_recording_in_an_archive_is_told_by_its_name(tmp_path: Path) -> None:
-    content = nmnist(recording(50))[:-1]
-    path = archive(tmp_path / "set.zip", {"Train/1/00001.bin": content, "Test/1/00001.bin": content})
-    with pytest.raises(DataError, match=r"Train/1/00001.bin: is damaged at byte"):
-        recordings.read_archive(path)
-    with pytest.raises(DataError, match="holds no Train"):
-        recordings.read_archive(archive(path, {"other": b""}))
 
 
 def test_the_first_recordings_of_nmnist() -> None:

@@ -1,7 +1,8 @@
-"""Events brought into frames ``[F, 2, H, W]``, OFF and ON: by time, by count, or interpolated in time.
+"""Events brought into frames ``[F, 2, H, W]``, OFF and ON: by time, by count, by events, or interpolated in time.
 
     by_time     frame f counts the events with  f d <= t - t0 < (f + 1) d        d: ticks of a frame; no later ones
     by_count    frame f counts events floor(f N / F) .. floor((f + 1) N / F) - 1
+    by_events   frame f counts events f k .. (f + 1) k - 1; no later ones            k: events of a frame
     voxel       an event at tau = (F - 1)(t - t0) / (t1 - t0) adds 1 - |tau - f| to the frames around it
 
 A. Z. Zhu et al., "Unsupervised event-based learning of optical flow, depth, and egomotion", arXiv:1812.08156 (voxel).
@@ -39,6 +40,14 @@ def by_count(events: Events, frames: int) -> Frames:
     _enough(frames)
     edges = np.arange(1, frames) * len(events) // frames
     return _counted(events, np.searchsorted(edges, np.arange(len(events)), side="right"), frames)
+
+
+def by_events(events: Events, frames: int, each: int) -> Frames:
+    """Counts, uint8 (255 stands for more), in frames of ``each`` events; empty ones where events run out."""
+    _enough(frames)
+    require(each >= 1, "per_step", each, "an event or more")
+    kept = events[: frames * each]
+    return _counted(kept, np.arange(len(kept)) // each, frames)
 
 
 def voxel(events: Events, frames: int) -> Frames:

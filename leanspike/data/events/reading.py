@@ -64,6 +64,11 @@ def read(path: Path, layout: Layout | None = None, *, partial: bool = False) -> 
     return decoded(_decoder(data, path)(data), path, layout, partial=partial)
 
 
+def read_bytes(data: bytes, name: str, layout: Layout) -> Events:
+    """A recording that is no file of its own, such as an archive's; ``name`` tells what no first bytes do."""
+    return decoded(_decoder(data, Path(name))(data), name, layout)
+
+
 def decoded(found: Columns, where: object, layout: Layout, *, partial: bool = False) -> Events:
     """What a decoder found as a recording; arguments and errors as of :func:`read`."""
     size = layout.size or found.size
