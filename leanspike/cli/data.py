@@ -18,6 +18,7 @@ EXAMPLE = """examples:
   leanspike data fetch mnist       download and verify (resumes what an earlier attempt left)
   leanspike data show digits       shape, classes, counts and range of values
   leanspike data show my/data.npz  the same for your own .npz, image folders or series pair
+  leanspike data make events-of:digits:train=500,test=100 --out my/events     images before a simulated event camera
   leanspike data events cup.raw    what a recording of an event camera holds; any format
 """
 
@@ -35,14 +36,19 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     recording = actions.add_parser("events", help="what a recording of an event camera holds")
     recording.add_argument("file", type=Path, help="AEDAT 2, 3 or 4, EVT 2 or 3, DAT, ES, .bin, HDF5, NumPy, ...")
     recording.add_argument("--partial", action="store_true", help="of a damaged file, take the good part")
-    for action in (listing, fetching, showing, recording):
+    making = actions.add_parser("make", help="write images before a simulated event camera as event files")
+    making.add_argument(
+        "name", metavar="events-of:IMAGES[:KEY=VALUE,...]", help="a set or path of images, and settings"
+    )
+    making.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder, which must not be there yet")
+    for action in (listing, fetching, showing, recording, making):
         action.add_argument("--json", action="store_true", help="print JSON for a machine to read")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one action; returns 0."""
-    rows, table = {"list": _list, "fetch": _fetch, "show": _show, "events": _events}[args.action](args)
+    rows, table = _ACTIONS[args.action](args)
     if args.json:
         print(json.dumps(rows, indent=2))
     else:
@@ -147,6 +153,16 @@ def _events(args: argparse.Namespace) -> tuple[Any, str]:
         rate = f"{len(found) / seconds:,.0f} events a second" if seconds else "all at once"
         lines.append(f"{rate}, {found.p.mean():.1%} ON, times from {found.t[0]:,} to {found.t[-1]:,} us")
     return row, "\n".join([*lines, *(f"warning: {note}" for note in found.notes)])
+
+
+def _make(args: argparse.Namespace) -> tuple[Any, str]:
+    from leanspike.data import load, recordings
+
+    count = recordings.make(args.name, load, args.out)
+    return {"folder": str(args.out), "recordings": count}, f"{args.out}: {count:,} recordings of {args.name}"
+
+
+_ACTIONS = {"list": _list, "fetch": _fetch, "show": _show, "events": _events, "make": _make}
 
 
 def _summary(dataset: Dataset) -> dict[str, Any]:

@@ -12,9 +12,9 @@ import numpy as np
 from leanspike.core.errors import DataError
 from leanspike.data import fetch
 from leanspike.data.base import Array, Dataset
-from leanspike.data.remote import KnownSet
 from leanspike.data.own import series
 from leanspike.data.own.arrays import from_arrays
+from leanspike.data.remote import KnownSet
 
 WINDOW = 64
 """Steps of a window of the EEG, half a second at 128 Hz."""

@@ -11,8 +11,8 @@ class RemoteFile:
     """One file of a data set.
 
     Attributes:
-        checksum: ``"sha256:<hex>"`` or, where only that is published, ``"sha1:<hex>"`` or ``"md5:<hex>"``; empty where nobody
-            publishes one, so that the file cannot be verified.
+        checksum: ``"sha256:<hex>"`` or, where only that is published, ``"sha1:<hex>"`` or ``"md5:<hex>"``; empty
+            where nobody publishes one, so that the file cannot be verified.
         size: bytes, or None where no one publishes it.
         addresses: where it can be fetched, in order of preference; empty if nowhere.
     """

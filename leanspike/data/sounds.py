@@ -27,9 +27,9 @@ from leanspike.core.files import make_folder, write_bytes
 from leanspike.core.records import content_hash
 from leanspike.data import fetch, wav
 from leanspike.data.base import Array, Dataset
-from leanspike.data.remote import KnownSet
 from leanspike.data.logmel import LogMel, logmel
 from leanspike.data.own.arrays import number_labels
+from leanspike.data.remote import KnownSet
 
 FRONT_END = LogMel()
 SPEECH_FRONT_END = replace(FRONT_END, seconds=1.0)

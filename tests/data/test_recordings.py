@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import hashlib
 import io
@@ -17,7 +18,8 @@ from event_writers import WRITERS, aedat2, aedat3, dat, nmnist, npy, recording
 from loopback import Server
 
 from leanspike import data
-from leanspike.core.errors import ConfigError, DataError
+from leanspike.cli import data as cli
+from leanspike.core.errors import ConfigError, DataError, OutputError
 from leanspike.core.files import write_bytes
 from leanspike.data import base, fetch, known_events, recordings
 from leanspike.data.events import Events
@@ -27,6 +29,14 @@ from leanspike.data.recordings import generated, gesture, heidelberg, sets, stor
 from leanspike.data.remote import Form, KnownSet
 
 MADE = {number: recording(120, seed=number) for number in range(30)}
+
+
+def call(*argv: str) -> int:
+    parser = argparse.ArgumentParser()
+    cli.register(parser.add_subparsers(required=True))
+    args = parser.parse_args(["data", *argv])
+    code: int = args.run(args)
+    return code
 
 
 def zipped(files: dict[str, bytes]) -> bytes:
@@ -384,3 +394,21 @@ def test_the_table_of_event_sets() -> None:
                 assert len(checksum) == {"md5": 32, "sha256": 64}[algorithm]
     assert heidelberg.CHANNELS == 700
     assert fetch.cache().name == "leanspike"
+
+
+@pytest.mark.usefixtures("nothing_here")
+def test_made_recordings_are_a_data_set_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, out = "events-of:digits:train=40,test=20", tmp_path / "made"
+    call("make", name, "--out", str(out), "--json")
+    assert json.loads(capsys.readouterr().out) == {"folder": str(out), "recordings": 60}
+    made, direct = data.load(f"{out}:frames=5"), data.load(f"{name},frames=5")
+    assert made.classes == direct.classes
+    order = np.argsort(direct.y_train, kind="stable")
+    np.testing.assert_array_equal(made.x_train, direct.x_train[order])
+    with pytest.raises(OutputError, match="is there already"):
+        call("make", name, "--out", str(out))
+    with pytest.raises(DataError, match="events-of:digits"):
+        call("make", "digits", "--out", str(tmp_path / "other"))
+    with pytest.raises(DataError, match=r"do not fit a \.bin"):
+        call("make", f"{name},duration_us=9000000", "--out", str(tmp_path / "other"))
+    assert not (tmp_path / "other").exists()

@@ -5,7 +5,7 @@ import torch
 
 from leanspike.core.errors import ConfigError
 from leanspike.train import TrainConfig
-from leanspike.train.batches import Epoch, Samples, augmented, scaled
+from leanspike.train.batches import Epoch, Samples, augmented, delayed, scaled
 
 
 def samples(count: int = 23) -> Samples:
@@ -76,3 +76,41 @@ def test_scaling_divides_bytes_and_leaves_floats() -> None:
     assert torch.equal(scaled(torch.tensor([0, 51, 255], dtype=torch.uint8)), torch.tensor([0.0, 51 / 255, 1.0]))
     floats = torch.rand(3)
     assert scaled(floats) is floats
+
+
+def recordings(count: int = 23) -> Samples:
+    x = (torch.rand(count, 6, 2, 4, 4, generator=torch.Generator().manual_seed(0)) < 0.5).to(torch.uint8) * 255
+    return Samples(x, torch.arange(count) % 3, torch.arange(count) + 100)
+
+
+def test_frames_move_in_time_and_empty_ones_move_in() -> None:
+    x = recordings(3).x
+    moved = delayed(x, torch.tensor([2, -1, 0]))
+    assert torch.equal(moved[0, 2:], x[0, :-2])
+    assert not moved[0, :2].any()
+    assert torch.equal(moved[1, :-1], x[1, 1:])
+    assert not moved[1, -1].any()
+    assert torch.equal(moved[2], x[2])
+
+
+def test_dropped_spikes_are_as_many_as_told_and_the_same_for_every_process() -> None:
+    config, held = TrainConfig(batch_size=8, augment_drop=0.25, augment_time=2), recordings()
+    epoch = Epoch.draw(held, config, 3, 4)
+    (joined,) = epoch.pieces(held, 1, 0, 1, 100)
+    images = {int(n): x for n, x in zip(joined.numbers, joined.x, strict=True)}
+    for rank in range(3):
+        for piece in epoch.pieces(held, 1, rank, 3, 2):
+            for number, image in zip(piece.numbers, piece.x, strict=True):
+                assert torch.equal(images[int(number)], image)
+    late = epoch.late[8:16]
+    whole = delayed(held.take(epoch.order[8:16]).x, late)
+    assert not (joined.x > whole).any()
+    assert 0.15 < 1 - joined.x.count_nonzero() / whole.count_nonzero() < 0.35
+    other = Epoch.draw(held, config, 3, 5)
+    assert not torch.equal(other.late, epoch.late)
+
+
+def test_only_frames_of_events_lose_spikes_or_come_late() -> None:
+    for key, value in (("augment_drop", 0.1), ("augment_time", 1)):
+        with pytest.raises(ConfigError, match=f"train.{key}"):
+            Epoch.draw(samples(), TrainConfig(**{key: value}), 0, 0)

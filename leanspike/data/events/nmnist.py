@@ -1,4 +1,4 @@
-"""N-MNIST and N-Caltech101 files (.bin): 5 bytes an event, big endian, without any header.
+"""N-MNIST and N-Caltech101 files (.bin), read and written: 5 bytes an event, big endian, without any header.
 
     x 39..32,  y 31..24,  ON 23,  t 22..0 in us;  y = 240 is no event: the time has turned, and 2^13 is added from there
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leanspike.data.events.record import Columns, Fault
+from leanspike.core.errors import DataError
+from leanspike.data.events.record import Columns, Events, Fault
 
 _BYTES, _TURN, _TICKS = 5, 240, 1 << 13
 
@@ -24,3 +25,21 @@ def decode(data: bytes) -> Columns:
     t = ((raw[:, 2] & 0x7F) << 16 | raw[:, 3] << 8 | raw[:, 4]) + _TICKS * np.cumsum(turned)
     kept = ~turned
     return Columns(t[kept], raw[kept, 0], raw[kept, 1], raw[kept, 2] >> 7, None, fault)
+
+
+def encode(events: Events) -> bytes:
+    """A recording as a file's bytes; a tick becomes a microsecond.
+
+    Raises:
+        DataError: it is too wide, too high or too long for the format.
+    """
+    if events.width > 256 or events.height > _TURN or (len(events) and not 0 <= events.t[0] <= events.t[-1] < 1 << 23):
+        what = (
+            f"{events.width} x {events.height} pixels, or times beyond 0..{(1 << 23) - 1:,} us, do not fit a .bin file"
+        )
+        raise DataError(what, where="events", remedy="save t, x, y and p as .npz")
+    out = np.empty((len(events), _BYTES), dtype=np.uint8)
+    out[:, 0], out[:, 1] = events.x, events.y
+    out[:, 2] = events.t >> 16 | events.p.astype(np.int64) << 7
+    out[:, 3], out[:, 4] = events.t >> 8 & 0xFF, events.t & 0xFF
+    return out.tobytes()

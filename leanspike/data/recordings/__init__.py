@@ -14,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leanspike.core.errors import ConfigError
+from leanspike.core.errors import ConfigError, DataError
 from leanspike.core.records import from_dict, parse_value, to_dict
 from leanspike.data.base import Dataset
 from leanspike.data.events.prepare import Preparation
 from leanspike.data.generated import CameraConfig
 from leanspike.data.recordings import folder, generated, sets, store
+from leanspike.data.recordings.source import Source
 from leanspike.data.remote import KnownSet
 
 GENERATED = generated.PREFIX
@@ -89,13 +90,32 @@ def load_generated(name: str, load: Callable[[str], Dataset]) -> Dataset:
     Raises:
         DataError: no images. ConfigError: a setting that does not fit.
     """
+    return store.load(_generated(name, load), preparation(name) or Preparation(), name)
+
+
+def make(name: str, load: Callable[[str], Dataset], out: Path) -> int:
+    """Write images before the simulated camera as a folder of class-named folders of .bin files; see :mod:`.folder`.
+
+    Returns:
+        How many recordings there are.
+
+    Raises:
+        DataError, ConfigError: as of :func:`load_generated`, or the recordings do not fit the format.
+        OutputError: the folder is there already, or cannot be written.
+    """
+    if not name.startswith(GENERATED):
+        raise DataError("is no set that is made here", where=name, remedy=f"name images: {GENERATED}{name}")
+    return folder.write(_generated(name, load), out)
+
+
+def _generated(name: str, load: Callable[[str], Dataset]) -> Source:
     base, values = split_name(name)
     how = preparation(name) or Preparation()
     camera = from_dict(CameraConfig, {key: value for key, value in values.items() if key in _CAMERA})
     images = load(base.removeprefix(GENERATED))
     first = {key: getattr(images, key)[: how.train or None] for key in ("x_train", "y_train")}
     first |= {key: getattr(images, key)[: how.test or None] for key in ("x_test", "y_test")}
-    return store.load(generated.source(dataclasses.replace(images, **first), camera), how, name)
+    return generated.source(dataclasses.replace(images, **first), camera)
 
 
 def _preparation(start: Preparation, values: dict[str, Any]) -> Preparation:

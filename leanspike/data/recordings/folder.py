@@ -10,15 +10,17 @@ are passed over.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from leanspike.core.errors import DataError
+from leanspike.core.errors import DataError, OutputError
+from leanspike.core.files import writing
 from leanspike.data.base import held_out
-from leanspike.data.events import SUFFIXES, read
-from leanspike.data.recordings.source import Recording, Source
+from leanspike.data.events import SUFFIXES, nmnist, read
+from leanspike.data.recordings.source import Recording, Source, shown
 
 TEST_FRACTION, TEST_SEED = 0.2, 0
 Row = tuple[str, int, Path]
@@ -58,6 +60,30 @@ def source(root: Path) -> Source:
         source=f"event files in {root.name}" + ("" if split else f"; test set: a stratified fifth, seed {TEST_SEED}"),
         count=len(rows),
     )
+
+
+def write(source: Source, root: Path) -> int:
+    """Write a set below ``root``, whole or not at all; returns the number of recordings.
+
+    Raises:
+        OutputError: ``root`` is there already, or cannot be written. DataError: a recording does not fit a .bin file.
+    """
+    part, count = root.with_name(f"{root.name}.part"), 0
+    if root.exists():
+        raise OutputError("is there already", where=root, remedy="remove it or choose another --out")
+    with writing(root):
+        shutil.rmtree(part, ignore_errors=True)
+        for name in (f"{which}/{_plain(label)}" for which in ("train", "test") for label in source.classes):
+            (part / name).mkdir(parents=True)
+        for which, label, events in shown(source, "making"):
+            count += 1
+            (part / which / _plain(source.classes[label]) / f"{count:06}.bin").write_bytes(nmnist.encode(events))
+        part.rename(root)
+    return count
+
+
+def _plain(name: str) -> str:
+    return name.replace("/", "-")
 
 
 def _split(root: Path, classes: list[str]) -> list[Row]:

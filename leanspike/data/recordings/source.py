@@ -38,3 +38,13 @@ class Source:
     source: str
     count: int | None = None
     start: int | None = None
+
+
+def shown(source: Source, doing: str) -> Iterator[Recording]:
+    """The recordings, with a bar on a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    told, hidden = f"{doing} {source.name}", not console.is_terminal
+    yield from track(source.read(), told, total=source.count, console=console, transient=True, disable=hidden)

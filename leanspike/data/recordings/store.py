@@ -24,7 +24,7 @@ from leanspike.core.records import content_hash, to_dict
 from leanspike.data import fetch
 from leanspike.data.base import Array, Dataset, Labels
 from leanspike.data.events.prepare import Preparation, framed, placed, shape
-from leanspike.data.recordings.source import Recording, Source
+from leanspike.data.recordings.source import Source, shown
 
 FORMAT = 1
 PARTS = ("train", "test")
@@ -65,7 +65,7 @@ def _prepare(source: Source, how: Preparation, folder: Path, facts: dict[str, An
 
 def _extent(source: Source) -> tuple[int, int]:
     """The least width and height that hold every recording."""
-    sizes = [(events.width, events.height) for _, _, events in _shown(source, "looking at")]
+    sizes = [(events.width, events.height) for _, _, events in shown(source, "looking at")]
     return max((width for width, _ in sizes), default=1), max((height for _, height in sizes), default=1)
 
 
@@ -74,7 +74,7 @@ def _write(source: Source, how: Preparation, folder: Path, size: tuple[int, int]
     wanted = {part: getattr(how, part) or sys.maxsize for part in PARTS}
     with contextlib.ExitStack() as stack:
         files: dict[str, IO[bytes]] = {part: stack.enter_context(_file(folder, part).open("wb")) for part in PARTS}
-        for part, label, events in _shown(source, "preparing"):
+        for part, label, events in shown(source, "preparing"):
             if len(labels[part]) < wanted[part]:
                 files[part].write(framed(placed(events, size), how, source.start).data)
                 labels[part].append(label)
@@ -120,16 +120,6 @@ def _part(folder: Path, part: str, how: Preparation) -> tuple[Array, Labels]:
 
 def _file(folder: Path, part: str) -> Path:
     return folder / f"x_{part}.u8"
-
-
-def _shown(source: Source, doing: str) -> Iterator[Recording]:
-    """The recordings, with a bar on a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    told, hidden = f"{doing} {source.name}", not console.is_terminal
-    yield from track(source.read(), told, total=source.count, console=console, transient=True, disable=hidden)
 
 
 @contextlib.contextmanager
