@@ -18,7 +18,7 @@ from pathlib import Path
 
 from leanspike import cli, ir
 from leanspike.core.files import write_bytes
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 
 STEPS = (5, 10, 25, 50)
 CODINGS = ("direct", "rate")

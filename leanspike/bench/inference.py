@@ -26,7 +26,7 @@ from leanspike.core.errors import MissingTool
 from leanspike.engine import Engine
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 
 LEAK_BITS = 10
 QUIET = 0.3

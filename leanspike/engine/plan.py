@@ -295,9 +295,20 @@ class _Planner:
             return
         op.kind, op.result, op.zero = Kind.LIF, self._value(math.prod(shape), Form.BITS), operation.reset == "zero"
         op.threshold, op.threshold_step = self._parameter(operation.threshold, shape)
-        op.amount, op.amount_step = self._parameter(operation.amount, shape)
+        if operation.adapt is None or operation.reset_by is not None:
+            op.amount, op.amount_step = self._parameter(operation.amount, shape)
         if operation.hold is not None:
             op.hold, op.refractory = states[operation.hold], operation.refractory
+        self._adapting(operation, op, states)
+
+    def _adapting(self, operation: LIF, op: records.Op, states: dict[str, int]) -> None:
+        if operation.adapt is None or operation.adapt_leak is None or operation.adapt_jump is None:
+            return
+        shape = operation.result.shape
+        op.adapts, op.adapt, op.adapt_shift = 1, states[operation.adapt], operation.adapt_shift
+        op.adapt_fraction, op.adapt_highest = operation.adapt_fraction, self.program.state[operation.adapt].type.highest
+        op.adapt_leak, op.adapt_leak_step = self._parameter(operation.adapt_leak, shape)
+        op.adapt_jump, op.adapt_jump_step = self._parameter(operation.adapt_jump, shape)
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> tuple[int, int]:
         """Where a parameter array lies, and how far apart the rows of two steps are."""

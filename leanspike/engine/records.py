@@ -58,7 +58,9 @@ class Op(ctypes.Structure):
         *_fields("state state_bits hold shift lowest highest saturates zero refractory repeat"),
         *_fields("leak bias threshold amount", c_void_p),
         *_fields("leak_step bias_step threshold_step amount_step"),
-        *_fields("coded code_shift first_code last_code"),
+        *_fields("coded code_shift first_code last_code adapts adapt adapt_shift adapt_fraction adapt_highest"),
+        *_fields("adapt_leak adapt_jump", c_void_p),
+        *_fields("adapt_leak_step adapt_jump_step"),
     ]
 
 

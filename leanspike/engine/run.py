@@ -221,11 +221,14 @@ class _Answers:
         return job
 
     def _state_pointers(self, arrays: Mapping[str, Ints]) -> ctypes.Array[ctypes.c_void_p]:
-        table = (ctypes.c_void_p * (2 * self.op_count))()
+        table = (ctypes.c_void_p * (3 * self.op_count))()
         for op in self.program.operations:
             if op.result.name in self.indices:
-                for offset, name in enumerate(states(op)):
-                    table[2 * self.indices[op.result.name] + offset] = arrays[name].ctypes.data
+                first, *_ = states(op)
+                more = (op.hold, op.adapt) if isinstance(op, LIF) else ()
+                for offset, name in enumerate((first, *more)):
+                    if name is not None:
+                        table[3 * self.indices[op.result.name] + offset] = arrays[name].ctypes.data
         return table
 
 

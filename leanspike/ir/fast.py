@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
 from leanspike.core.trace import Trace, joined
-from leanspike.ir import delays, intmath, reference
+from leanspike.ir import delays, reference
 from leanspike.ir.encodings import Direct, encode
 from leanspike.ir.inttype import Ints
 from leanspike.ir.ops import (
@@ -39,7 +39,7 @@ from leanspike.ir.ops import (
 from leanspike.ir.program import Program
 from leanspike.ir.ranges import Ranges, ranges
 from leanspike.ir.readout import Scores
-from leanspike.ir.reference import check_raw, heads_product, potential, row, windows
+from leanspike.ir.reference import check_raw, heads_product, windows
 
 _ELEMENTS_AT_ONCE = 1 << 23
 EXACT_FLOAT32 = 1 << 24
@@ -187,26 +187,13 @@ def _taps(x: npt.NDArray[np.floating], operation: Conv2d, kernel: tuple[int, ...
     return np.moveaxis(cut, 3, 5).reshape(*cut.shape[:3], math.prod(kernel[:3]))
 
 
-def _neurons(operation: LIF | Integrate, program: Program, current: Ints, states: Live) -> Ints:
-    shape = current.shape
-    v, hold = np.zeros(shape[1:], dtype=np.int64), np.zeros(shape[1:], dtype=np.int64)
-    after, held_after = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64)
-    result, codec = np.empty(shape, dtype=np.int64), program.state[operation.state].codec
+def _neurons(operation: LIF | Integrate, program: Program, current: Ints, kept: Live) -> Ints:
+    now = {name: np.zeros(current.shape[1:], dtype=np.int64) for name in states(operation)}
+    after = {name: np.empty(current.shape, dtype=np.int64) for name in now}
+    result = np.empty(current.shape, dtype=np.int64)
     for t in range(program.steps):
-        u = potential(operation, program, v, current[t], t)
-        result[t] = u
-        if isinstance(operation, LIF):
-            threshold = row(program, operation.threshold, t)
-            fired = intmath.fire(u, threshold)
-            if operation.hold is not None:
-                held = hold > 0
-                u, fired = np.where(held, v, u), fired & ~held
-                hold = np.where(fired, operation.refractory, (hold - 1).clip(min=0))
-                held_after[t] = hold
-            amount = row(program, operation.amount, t)
-            u, result[t] = intmath.reset(u, fired, amount, operation.reset), fired
-        v = after[t] = intmath.stored(u, codec)
-    states[operation.state] = after
-    if isinstance(operation, LIF) and operation.hold is not None:
-        states[operation.hold] = held_after
+        result[t] = reference.apply(operation, program, {operation.source: current[t]}, now, t)
+        for name, state in now.items():
+            after[name][t] = state
+    kept |= after
     return result

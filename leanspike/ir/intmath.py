@@ -9,6 +9,9 @@
     c           = clip((v + 2^(d-1)) >> d, lowest, highest)       of a state with a codec of shift d; v >> 0 for d = 0
     v           = c 2^d                                           what the next step reads
 
+    w           = theta + (a >> f)                  the threshold of a neuron that adapts; a << -f where f < 0
+    a           = min(((a n) >> k') + j s, highest)                     of its state's type; a is never negative
+
 Where a neuron has an amount of its own, a subtract reset takes that in place of theta.
 A neuron that fired is held for R steps: v stays, it sees no leak, no input and no bias, and does not fire. These
 functions are the only place where the equations stand: the interpreters and quantisation-aware training call them.
@@ -43,6 +46,16 @@ def integrate(v: Numbers, current: Numbers, bias: Numbers, multiplier: Numbers, 
 def fire(u: Numbers, threshold: Numbers) -> Numbers:
     """``u >= threshold``, as booleans."""
     return u >= threshold
+
+
+def raised(threshold: Numbers, a: Numbers, fraction: int) -> Numbers:
+    """The threshold that adaptation ``a`` makes of one: ``threshold + (a >> fraction)``, or ``a << -fraction``."""
+    return threshold + (a >> fraction if fraction >= 0 else a << -fraction)
+
+
+def adapted(a: Numbers, fired: Numbers, jump: Numbers, multiplier: Numbers, shift: int, kind: IntType) -> Numbers:
+    """Adaptation after the spikes: ``sat(leak(a) + fired jump)``."""
+    return saturate(leak(a, multiplier, shift) + fired * jump, kind)
 
 
 def reset(u: Numbers, fired: Numbers, amount: Numbers, kind: str) -> Numbers:

@@ -12,6 +12,7 @@ from leanspike.ir.violation import Violation
 MOST_SHIFT = 30
 MOST_MULTIPLIER = 65_535
 CODES = IntType(8, True)
+MOST_ADAPTATION_BITS = 31
 
 
 def broken(program: Program) -> Iterator[Violation]:
@@ -70,6 +71,7 @@ def _firing(op: LIF, program: Program) -> Iterator[Violation]:
         if op.reset != "subtract" or int(amount.min()) < 0:
             what = f"a reset {op.reset} by {amount.min()} to {amount.max()}"
             yield Violation(where, what, "reset_by goes with reset=subtract, 0 or more")
+    yield from _adapting(op, program)
     if (op.refractory > 0) != (op.hold is not None) or op.refractory < 0:
         yield Violation(where, "a refractory period and its counter go together", "give both or neither")
     elif op.hold is not None:
@@ -79,3 +81,24 @@ def _firing(op: LIF, program: Program) -> Iterator[Violation]:
         if hold.shape != op.result.shape or hold.type.signed or hold.type.highest < op.refractory:
             what = f"counter {hold.type}{list(hold.shape)}"
             yield Violation(where, what, f"unsigned, up to {op.refractory}, same shape")
+
+
+def _adapting(op: LIF, program: Program) -> Iterator[Violation]:
+    where = op.result.name
+    if op.adapt is None or op.adapt_leak is None or op.adapt_jump is None:
+        if op.adapt or op.adapt_leak or op.adapt_jump or op.adapt_shift or op.adapt_fraction:
+            what = "an adaptation, its leak and its jump go together"
+            yield Violation(where, what, "give adapt, adapt_leak and adapt_jump, or no setting of adapt at all")
+        return
+    state, multiplier, jump = program.state[op.adapt], program.array(op.adapt_leak), program.array(op.adapt_jump)
+    if state.codec is not None:
+        yield Violation(op.adapt, "is an adaptation with a codec", "only potentials have one")
+    if state.shape != op.result.shape or state.type.signed or state.type.bits > MOST_ADAPTATION_BITS:
+        what = f"adaptation {state.type}{list(state.shape)}"
+        yield Violation(where, what, f"unsigned, {MOST_ADAPTATION_BITS} bits at most, same shape")
+    if not 0 <= op.adapt_shift <= MOST_SHIFT or abs(op.adapt_fraction) > MOST_SHIFT:
+        what = f"adapt_shift {op.adapt_shift}, adapt_fraction {op.adapt_fraction}"
+        yield Violation(where, what, f"0 to {MOST_SHIFT}; -{MOST_SHIFT} to {MOST_SHIFT}")
+    if int(multiplier.min()) < 0 or int(multiplier.max()) > MOST_MULTIPLIER or int(jump.min()) < 0:
+        what = f"adaptation decays by {multiplier.min()} to {multiplier.max()} and jumps by {jump.min()} or more"
+        yield Violation(where, what, f"multipliers 0 to {MOST_MULTIPLIER}, jumps 0 or more")

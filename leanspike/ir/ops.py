@@ -151,6 +151,14 @@ class LIF:
     counts: where hold > 0, v stays, s = 0, and hold falls by 1; else the above, and hold = R where s. ``v m`` and
     ``((v m) >> shift) + I + b`` fit 32 bits with sign: the verifier proves it. A state with a codec keeps of v what
     :func:`leanspike.ir.intmath.stored` gives.
+
+    With ``adapt``, a state a of unsigned integers, thresholds adapt: w stands in place of theta in all of the above,
+    where n and j are the rows of ``adapt_leak`` and ``adapt_jump``. A held neuron's a decays, too::
+
+        w = theta + (a >> adapt_fraction)         a << -adapt_fraction where that is negative
+        a = sat(((a n) >> adapt_shift) + j s)     after the spikes; saturating at the width of the state
+
+    ``a n``, the sum before it saturates and w fit 32 bits with sign.
     """
 
     keyword: ClassVar[str] = "lif"
@@ -165,10 +173,15 @@ class LIF:
     refractory: int = 0
     hold: str | None = None
     reset_by: str | None = None
+    adapt: str | None = None
+    adapt_leak: str | None = None
+    adapt_shift: int = 0
+    adapt_jump: str | None = None
+    adapt_fraction: int = 0
 
     @property
     def amount(self) -> str:
-        """The array that a subtract reset takes away."""
+        """The array that a subtract reset takes away; where thresholds adapt, w if it is the threshold's."""
         return self.reset_by or self.threshold
 
 
@@ -209,7 +222,8 @@ def reads(operation: Operation) -> tuple[str, ...]:
 def states(operation: Operation) -> tuple[str, ...]:
     """Names of the states that an operation reads and writes."""
     if isinstance(operation, LIF):
-        return (operation.state,) if operation.hold is None else (operation.state, operation.hold)
+        own = (operation.state, operation.hold, operation.adapt)
+        return tuple(name for name in own if name is not None)
     return (operation.state,) if isinstance(operation, Integrate | Delay) else ()
 
 
@@ -217,7 +231,7 @@ def parameters(operation: LIF | Integrate) -> tuple[str, ...]:
     """Names of a neuron's parameter arrays."""
     named: tuple[str | None, ...] = (operation.leak, operation.bias)
     if isinstance(operation, LIF):
-        named += (operation.threshold, operation.reset_by)
+        named += (operation.threshold, operation.reset_by, operation.adapt_leak, operation.adapt_jump)
     return tuple(name for name in named if name is not None)
 
 

@@ -4,6 +4,8 @@
     v             : the union over the steps of sat(leak(v) + I + b), reset and stored, from v = 0 on, until it grows no
                     more; what an Integrate gives is that union before it is stored
 
+    a             : 0 .. j 2^k / (2^k - n), which no sum of decaying jumps exceeds, and its type's highest at most
+
 A state whose interval still grows after ``MOST_ROUNDS`` steps takes its type's whole range: sound, and bounded work.
 Sums are taken in float64, exact below 2^53; what lies beyond ``_FAR`` counts as that far, so that nothing wraps and a
 program that leaves 32 bits is always seen to.
@@ -12,13 +14,13 @@ program that leaves 32 bits is always seen to.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from leanspike.ir import intmath
-from leanspike.ir.inttype import MOST_BITS, Ints, IntType
+from leanspike.ir.inttype import Ints
 from leanspike.ir.ops import (
     LIF,
     Add,
@@ -75,6 +77,8 @@ class Ranges:
         sums: ``leak(v) + I + b`` of neurons, before saturation.
         products: ``v m`` of neurons, before the shift.
         firing: ``[C]`` of neurons that fire, the channels that can.
+        thresholds: of neurons that adapt, ``theta + (a >> adapt_fraction)``.
+        adaptations: of those, ``a n`` and ``((a n) >> adapt_shift) + j``, before saturation.
     """
 
     values: dict[str, Range] = field(default_factory=dict)
@@ -84,6 +88,8 @@ class Ranges:
     sums: dict[str, Range] = field(default_factory=dict)
     products: dict[str, Range] = field(default_factory=dict)
     firing: dict[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+    thresholds: dict[str, Range] = field(default_factory=dict)
+    adaptations: dict[str, Range] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +198,7 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
     low, high, least, most = np.zeros((4, shape[-1]), dtype=np.int64)
     sums = products = carried = Range(0, 0)
     firing = np.zeros(shape[-1], dtype=bool)
+    raised = _adaptation(operation, program, found) if isinstance(operation, LIF) else 0
     for t in range(min(program.steps, MOST_ROUNDS)):
         multiplier, bias = _row(operation, program, t)
         products = _union(products, low * multiplier, high * multiplier)
@@ -202,7 +209,7 @@ def _neurons(operation: LIF | Integrate, program: Program, x: _Interval, found: 
         least, most = np.minimum(least, bottom), np.maximum(most, top)
         if isinstance(operation, LIF):
             firing |= top >= _parameter(program, operation.threshold, t)
-            bottom, top = _after_reset(operation, program, t, bottom, top)
+            bottom, top = _after_reset(operation, program, t, bottom, top, raised)
         carried, before = _union(carried, bottom, top), (low, high)
         low = np.minimum(low, intmath.stored(bottom, state.codec))
         high = np.maximum(high, intmath.stored(top, state.codec))
@@ -230,15 +237,42 @@ def _rows(operation: LIF | Integrate, program: Program) -> int:
     return max(len(program.arrays[name].values) for name in parameters(operation))
 
 
-def _after_reset(operation: LIF, program: Program, t: int, low: Ints, high: Ints) -> tuple[Ints, Ints]:
-    """The interval of ``[low, high]`` after what reaches the threshold of step t was reset."""
+def _adaptation(operation: LIF, program: Program, found: Ranges) -> Ints | int:
+    """By how much thresholds may rise, a channel; the ranges of adaptation are found on the way."""
+    if operation.adapt is None or operation.adapt_leak is None or operation.adapt_jump is None:
+        return 0
+    highest, one = program.state[operation.adapt].type.highest, 1 << operation.adapt_shift
+    multiplier, jump = (program.array(name).max(0) for name in (operation.adapt_leak, operation.adapt_jump))
+    gap = one - multiplier
+    bound = np.where(gap > 0, jump * one // gap.clip(min=1), np.where(gap == 0, jump * program.steps, highest))
+    top: Ints = bound.clip(max=highest)
+    product, threshold = top * multiplier, program.array(operation.threshold).max(0)
+    sums = (product >> operation.adapt_shift) + jump
+    raised: Ints = intmath.raised(np.int64(0), top, operation.adapt_fraction)
+    name, zero = operation.result.name, np.zeros(1, dtype=np.int64)
+    found.states[operation.adapt] = _union(Range(0, 0), zero, top)
+    found.adaptations[name] = _union(_union(Range(0, 0), zero, product), zero, sums)
+    found.thresholds[name] = _union(Range(1, 1), zero + 1, threshold + raised)
+    return raised
+
+
+def _after_reset(
+    operation: LIF, program: Program, t: int, low: Ints, high: Ints, raised: Ints | int
+) -> tuple[Ints, Ints]:
+    """The interval of ``[low, high]`` after what reaches the threshold of step t was reset.
+
+    Args:
+        raised: by how much adaptation may raise the threshold.
+    """
     threshold = _parameter(program, operation.threshold, t)
     least, most = np.zeros_like(low), np.zeros_like(high)
     if operation.reset == "subtract":
         amount = _parameter(program, operation.amount, t)
         least, most = np.maximum(low, threshold) - amount, high - amount
-    fires = high >= threshold
-    return np.where(fires, np.minimum(low, least), low), np.where(fires, np.maximum(threshold - 1, most), high)
+        if operation.reset_by is None:
+            least = (low - (threshold + raised)).clip(min=0)
+    fires, quiet = high >= threshold, np.minimum(high, threshold + raised - 1)
+    return np.where(fires, np.minimum(low, least), low), np.where(fires, np.maximum(quiet, most), high)
 
 
 def _row(operation: LIF | Integrate, program: Program, t: int) -> tuple[Ints, Ints]:
@@ -261,45 +295,3 @@ def _parameter(program: Program, name: str, t: int) -> Ints:
 
 def _union(whole: Range, low: Ints, high: Ints) -> Range:
     return Range(min(whole.lowest, int(low.min())), max(whole.highest, int(high.max())))
-
-
-def fitted(program: Program) -> Program:
-    """The program with every exact value (all but states, delays and what neurons give) declared in its narrowest type.
-
-    A value that no type holds takes the widest; the verifier refuses it.
-    """
-    found = ranges(program)
-
-    def fit(operation: Operation) -> Operation:
-        if isinstance(operation, LIF | Integrate | Delay):
-            return operation
-        value = found.values[operation.result.name]
-        fits = value.bits <= MOST_BITS
-        kind = IntType.holding(value.lowest, value.highest) if fits else IntType(MOST_BITS, signed=True)
-        return replace(operation, result=replace(operation.result, type=kind))
-
-    return replace(program, operations=tuple(map(fit, program.operations)))
-
-
-def narrowed(program: Program) -> Program:
-    """The program with every potential as narrow as its sums and thresholds allow; what can saturate keeps its type."""
-    found = ranges(program)
-    wanted = {}
-    for operation in program.operations:
-        if isinstance(operation, LIF | Integrate):
-            bits = max(found.sums[operation.result.name].bits, found.carried[operation.state].bits, 2)
-            if isinstance(operation, LIF):
-                bits = max(bits, 1 + int(program.arrays[operation.threshold].values.max()).bit_length())
-            state = program.state[operation.state]
-            if state.codec is not None:
-                ends = (code << state.codec.shift for code in (state.codec.lowest, state.codec.highest))
-                bits = max(bits, Range(*ends).bits)
-            wanted[operation.state] = IntType(min(bits, state.type.bits), True)
-
-    def narrow(operation: Operation) -> Operation:
-        if not isinstance(operation, Integrate):
-            return operation
-        return replace(operation, result=replace(operation.result, type=wanted[operation.state]))
-
-    states = tuple(replace(state, type=wanted.get(state.name, state.type)) for state in program.states)
-    return replace(program, states=states, operations=tuple(map(narrow, program.operations)))

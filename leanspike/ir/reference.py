@@ -213,16 +213,35 @@ def potential(operation: LIF | Integrate, program: Program, v: Ints, current: In
     return u
 
 
+def raised(operation: LIF, threshold: Ints, amount: Ints, a: Ints) -> tuple[Ints, Ints]:
+    """Threshold and what a subtract reset takes, where adaptation is ``a``."""
+    now: Ints = intmath.raised(threshold, a, operation.adapt_fraction)
+    return now, now if operation.reset_by is None else amount
+
+
+def adapted(operation: LIF, program: Program, a: Ints, fired: npt.NDArray[np.bool_], t: int) -> Ints:
+    """Adaptation after the spikes of step t."""
+    assert operation.adapt is not None
+    multiplier, jump = row(program, operation.adapt_leak, t), row(program, operation.adapt_jump, t)
+    kind = program.state[operation.adapt].type
+    after: Ints = intmath.adapted(a, fired, jump, multiplier, operation.adapt_shift, kind)
+    return after
+
+
 @_apply.register
 def _(operation: LIF, program: Program, values: Values, states: Values, t: int) -> Ints:
     v, threshold = states[operation.state], row(program, operation.threshold, t)
-    u = potential(operation, program, v, values[operation.source], t)
+    u, amount = potential(operation, program, v, values[operation.source], t), row(program, operation.amount, t)
+    if operation.adapt is not None:
+        threshold, amount = raised(operation, threshold, amount, states[operation.adapt])
     fired = intmath.fire(u, threshold)
     if operation.hold is not None:
         held = states[operation.hold] > 0
         u, fired = np.where(held, v, u), fired & ~held
         states[operation.hold] = np.where(fired, operation.refractory, (states[operation.hold] - 1).clip(min=0))
-    carried = intmath.reset(u, fired, row(program, operation.amount, t), operation.reset)
+    if operation.adapt is not None:
+        states[operation.adapt] = adapted(operation, program, states[operation.adapt], fired, t)
+    carried = intmath.reset(u, fired, amount, operation.reset)
     states[operation.state] = intmath.stored(carried, program.state[operation.state].codec)
     spikes: Ints = fired.astype(np.int64)
     return spikes

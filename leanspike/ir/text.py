@@ -13,7 +13,8 @@
 
 A state stands before the operation that uses it, with ``lowest=-1 highest=1 shift=4`` behind it where it has a codec;
 arrays at the end, with ``form=sparse`` where they are; their values are not in the text. A setting that has its default
-is left out. The version is the oldest that has all that the program uses: 2 has codecs and sparse arrays.
+is left out. The version is the oldest that has all that the program uses: 2 has codecs and sparse arrays, 3 thresholds
+that adapt.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from leanspike.ir.inttype import IntType
 from leanspike.ir.ops import MOST_AXES, OPERATIONS, Operation, Shape, Value, sources, states
 from leanspike.ir.program import FORMS, Array, Codec, Exit, Form, Input, Program, Readout, State
 
-VERSIONS = (1, 2)
+VERSIONS = (1, 2, 3)
 MOST_CHARACTERS = 1 << 20
 _SOURCES = ("source", "left", "right")
 _TYPED = re.compile(rf"([iu][0-9]{{1,2}})\[([0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MOST_AXES - 1}}})\]")
@@ -39,6 +40,8 @@ _TYPED = re.compile(rf"([iu][0-9]{{1,2}})\[([0-9]{{1,9}}(?:x[0-9]{{1,9}}){{0,{MO
 
 def version(program: Program) -> int:
     """The oldest version of the text that has all that this program uses."""
+    if any(op.adapt is not None for op in program.spiking):
+        return 3
     sparse = any(array.form != "dense" for array in program.arrays.values())
     return 2 if sparse or any(state.codec for state in program.states) else 1
 

@@ -236,7 +236,12 @@ def _widths(program: Program) -> Iterator[Violation]:
                 yield Violation(op.result.name, f"a reset leaves {least}, which {kind} does not hold", "a wider state")
         yield from _width(op, found.values[op.result.name], found.partials.get(op.result.name))
         name = op.result.name
-        for what, range_ in (("leak(v) + I + b", found.sums.get(name)), ("v m", found.products.get(name))):
+        for what, range_ in (
+            ("leak(v) + I + b", found.sums.get(name)),
+            ("v m", found.products.get(name)),
+            ("a n, or what it decays to and a jump,", found.adaptations.get(name)),
+            ("theta + (a >> adapt_fraction)", found.thresholds.get(name)),
+        ):
             if range_ is not None and range_.bits > MOST_BITS:
                 remedy = "fewer bits in state, multiplier or weights"
                 yield Violation(name, f"{what} takes {range_.bits} bits, {MOST_BITS} are there", remedy)

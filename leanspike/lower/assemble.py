@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from leanspike.ir import (
     LIF,
     Add,
@@ -20,9 +22,9 @@ from leanspike.ir import (
     Value,
 )
 from leanspike.ir.inttype import SPIKE, Ints
+from leanspike.ir.narrow import fitted
 from leanspike.ir.ops import Shape
 from leanspike.ir.program import ReadoutKind
-from leanspike.ir.ranges import fitted
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Synapse
 from leanspike.lower.expressed import expressed, parts
@@ -65,8 +67,26 @@ class _Assembly:
             self.states.append(State(hold, shape, IntType.holding(0, stage.of.refractory)))
         threshold, spikes = self.array(f"t{n}", stage.threshold), Value(f"s{n}", shape, SPIKE)
         reset_by = None if stage.reset_by is None else self.array(f"r{n}", stage.reset_by)
-        rest = (bias, stage.of.reset, stage.of.refractory, hold, reset_by)
+        rest: tuple[Any, ...] = (
+            bias,
+            stage.of.reset,
+            stage.of.refractory,
+            hold,
+            reset_by,
+            *self._adaptation(stage, shape),
+        )
         self.made[Fired(n)] = self.put(LIF(spikes, current.name, state, multiplier, shift, threshold, *rest))
+
+    def _adaptation(self, stage: IntegerStage, shape: Shape) -> tuple[Any, ...]:
+        """The settings of thresholds that adapt, in the order of :class:`leanspike.ir.LIF`."""
+        n, own = stage.of.number, stage.adaptation
+        if own is None:
+            return ()
+        one, decay, jump = 1 << self.config.leak_bits, own.multiplier, own.jump
+        top = int(jump.max()) * one // (one - int(decay.max()))
+        self.states.append(State(f"a{n}", shape, IntType.holding(0, max(1, top))))
+        names = self.array(f"n{n}", decay), self.array(f"j{n}", jump)
+        return f"a{n}", names[0], self.config.leak_bits, names[1], own.fraction
 
     def _currents(self, stage: IntegerStage) -> Value:
         """The sum of the currents of all synapses; what they read comes first."""

@@ -2,7 +2,7 @@
 
     I[t]  = W x[t] + bias                        x a signal: spikes, the input, pools and sums of them
     y[t]  = scale[t] I[t] + shift[t]              the norm, until it is folded
-    u[t]  = leak[t] v[t-1] + sum of y[t]          fire at threshold[t], reset
+    u[t]  = leak[t] v[t-1] + sum of y[t]          fire at threshold[t], raised where thresholds adapt, and reset
 
 Arrays of neurons are ``[S, C]``, S = 1 or T, C = 1 or the channels.
 """
@@ -53,6 +53,20 @@ class Synapse:
 
 
 @dataclass(frozen=True, eq=False)
+class Adaptation:
+    """Thresholds that adapt: ``threshold + a / 2^fraction``, then ``a <- decay a + s jump``.
+
+    Attributes:
+        jump: ``[1, C]``, C = 1 or the channels.
+        fraction: above 0 in integers alone, where the quotient is floored, and ``decay a`` too.
+    """
+
+    jump: Floats
+    decay: float
+    fraction: int = 0
+
+
+@dataclass(frozen=True, eq=False)
 class Stage(Synapse):
     """Neurons with the first of their synapses.
 
@@ -60,6 +74,7 @@ class Stage(Synapse):
         threshold: ``[S, C]``; None where the neurons only integrate.
         reset_by: ``[S, C]`` what a subtract reset takes away; None for the threshold.
         more: further synapses into the same neurons.
+        adaptation: None where thresholds stay.
     """
 
     number: int
@@ -69,6 +84,7 @@ class Stage(Synapse):
     refractory: int
     reset_by: Floats | None
     more: tuple[Synapse, ...] = ()
+    adaptation: Adaptation | None = None
 
     @property
     def synapses(self) -> tuple[Synapse, ...]:

@@ -54,6 +54,9 @@ def _fold(synapse: Kind) -> Kind:
 
 def _through_time(stage: Stage, norm: Norm) -> Stage:
     where = f"stage {stage.number}"
+    if stage.adaptation is not None:
+        what = "batch norm through time cannot be folded into neurons whose thresholds adapt"
+        raise LoweringError(what, where=where, remedy="train it with norm = batch or tdbn")
     sign = np.sign(norm.scale[0])
     if (np.sign(norm.scale) != sign).any() or (sign == 0).any():
         what = "batch norm through time has scales of both signs, or 0, in one channel"

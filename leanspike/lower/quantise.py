@@ -4,6 +4,7 @@
     unit   = s * (unit of the input)                       what 1 of a current and a potential stands for
     unit   = s_k u_k / f_k                                 of several synapses k: f_k whole, a scale behind k
     theta  = max(1, round(threshold / unit)),  b = round(bias / unit),  m = round(leak 2^k)
+    jump   = round(strength 2^f / unit),  n = round(decay 2^k)         f: so fine is the adaptation
 
 s is the least-squares choice among clipped maxima, and large enough that the threshold fits a potential. Because
 synapses see 0/1 (or integers of one unit), no multiplier is left anywhere. Synapses whose inputs have one unit share s;
@@ -13,7 +14,9 @@ whole multiple f of it. A one-to-one synapse (an identity shortcut) is such a mu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +25,7 @@ from leanspike.ir import Codec
 from leanspike.ir.inttype import Ints
 from leanspike.ir.neuron_rules import MOST_MULTIPLIER
 from leanspike.lower.config import LowerConfig
-from leanspike.lower.draft import Draft, Floats, Stage, Synapse
+from leanspike.lower.draft import Adaptation, Draft, Floats, Stage, Synapse
 from leanspike.lower.signals import unit_of
 
 _CLIPS = np.linspace(0.4, 1.0, 61)
@@ -30,6 +33,9 @@ _DEAD = 1e-30
 ALONE = 64
 """The factor of a one-to-one synapse that is its neurons' only one: so fine are their potentials."""
 MOST_FACTOR = 1 << 20
+FINEST, COARSEST, ADAPTATION_BITS = 8, 4, 16
+"""An adaptation has at most 8 bits behind its point, 16 in all; more where a jump would be short of 4 / (1 - decay),
+below which a floored decay falls in a straight line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +66,15 @@ class IntegerSynapse:
 
 
 @dataclass(frozen=True, eq=False)
+class IntegerAdaptation:
+    """What thresholds adapt by, in integers: ``jump`` and ``multiplier`` ``[1, C]`` or ``[1, 1]``, and f."""
+
+    jump: Ints
+    multiplier: Ints
+    fraction: int
+
+
+@dataclass(frozen=True, eq=False)
 class IntegerStage:
     """A stage in integers; ``of`` is the stage it stands for.
 
@@ -72,6 +87,7 @@ class IntegerStage:
         weight_bits: of every weight; None: as the configuration says.
         factor: ``[1]`` or ``[C]`` by which the first synapse's sums are multiplied; None for 1.
         more: its further synapses.
+        adaptation: None where thresholds stay.
     """
 
     of: Stage
@@ -86,6 +102,7 @@ class IntegerStage:
     weight_bits: int | None = None
     factor: Ints | None = None
     more: tuple[IntegerSynapse, ...] = ()
+    adaptation: IntegerAdaptation | None = None
 
     @property
     def synapses(self) -> tuple[IntegerSynapse, ...]:
@@ -97,7 +114,11 @@ class IntegerStage:
         threshold, amount = (None if a is None else a.astype(np.float64) for a in (self.threshold, self.reset_by))
         weight, more = self.synapses[0].whole, tuple(synapse.as_synapse() for synapse in self.more)
         bias, leak = self.bias.astype(np.float64), self.multiplier / (1 << leak_bits)
-        return replace(self.of, weight=weight, bias=bias, leak=leak, threshold=threshold, reset_by=amount, more=more)
+        firing: dict[str, Any] = {"threshold": threshold, "reset_by": amount, "adaptation": None}
+        if self.adaptation is not None:
+            decay = int(self.adaptation.multiplier.max()) / (1 << leak_bits)
+            firing["adaptation"] = Adaptation(self.adaptation.jump.astype(np.float64), decay, self.adaptation.fraction)
+        return replace(self.of, weight=weight, bias=bias, leak=leak, more=more, **firing)
 
 
 def quantised(draft: Draft, unit: float, config: LowerConfig) -> tuple[IntegerStage, ...]:
@@ -133,7 +154,30 @@ def _quantised(stage: Stage, unit_in: float, config: LowerConfig, *, common: boo
         threshold = np.maximum(1, _rounded(stage.threshold / unit, limit, stage, "threshold"))
     reset_by = None if stage.reset_by is None else _rounded(stage.reset_by / unit, limit, stage, "reset")
     end = (_rounded(bias / unit, limit, stage, "bias"), multiplier, threshold, reset_by)
-    return IntegerStage(stage, first.scale, unit, first.weight, *end, factor=first.factor, more=tuple(more))
+    return IntegerStage(
+        stage, first.scale, unit, first.weight, *end,
+        factor=first.factor, more=tuple(more), adaptation=adaptation_of(stage, unit, config.leak_bits),
+    )  # fmt: skip
+
+
+def adaptation_of(stage: Stage, unit: Floats, leak_bits: int) -> IntegerAdaptation | None:
+    """What a stage's thresholds adapt by where 1 of a potential stands for ``unit`` ``[C]``.
+
+    Raises:
+        LoweringError: a rise of the threshold that no integer of the allowed width holds.
+    """
+    if stage.adaptation is None:
+        return None
+    one = 1 << leak_bits
+    decay = min(one - 1, round(stage.adaptation.decay * one))
+    rise: Floats = stage.adaptation.jump / unit
+    # a stays at or below jump 2^k / (2^k - n), and a n below 2^31
+    narrow, wide = (top * (one - decay) / one for top in (1 << ADAPTATION_BITS, (1 << 30) / max(1, decay)))
+    fits, holds = (math.floor(math.log2((most - 1) / rise.max())) for most in (narrow, wide))
+    wanted = math.ceil(math.log2(COARSEST * one / (one - decay) / rise.min()))
+    fraction = min(FINEST, max(fits, min(wanted, holds)))
+    jump = _rounded(rise * 2.0**fraction, int(wide), stage, "adaptation")
+    return IntegerAdaptation(jump, np.array([[decay]]), fraction)
 
 
 def _wanted(stage: Stage, units: list[float], config: LowerConfig, *, common: bool) -> dict[float, Floats]:

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from leanspike.core.errors import LoweringError
-from leanspike.lower.draft import Draft, Floats, Norm, Stage, Synapse
+from leanspike.lower.draft import Adaptation, Draft, Floats, Norm, Stage, Synapse
 from leanspike.lower.signals import Attended, Delayed, Fired, Flat, Pool, Signal, Sum
 from leanspike.nn import (
     LIF,
@@ -102,9 +102,6 @@ class _Reader:
 
     def neurons(self, layer: LIF | LeakyIntegrator, currents: Currents) -> Fired:
         number = len(self.stages) + 1
-        if isinstance(layer, LIF) and layer.config.adapts:
-            what = "its thresholds adapt, which a program does not express yet"
-            raise LoweringError(what, where=f"stage {number}", remedy="train it with neuron.adapt_strength=0")
         if isinstance(layer, RecurrentLIF):
             currents = (*currents, _synapse(layer.feedback, Delayed(Fired(number))))
         self.stages.append(_stage(number, currents, layer))
@@ -148,7 +145,7 @@ def _one_to_one(source: Signal, weight: float) -> Synapse:
 
 def _stage(number: int, currents: Currents, neurons: LIF | LeakyIntegrator) -> Stage:
     beta, threshold = neurons.parameters_for((neurons.channels,))
-    first, *more = currents
+    (first, *more), config = currents, neurons.config
     return Stage(
         first.source,
         first.weight,
@@ -159,10 +156,11 @@ def _stage(number: int, currents: Currents, neurons: LIF | LeakyIntegrator) -> S
         number,
         _array(beta)[None],
         _array(threshold)[None] if isinstance(neurons, LIF) else None,
-        neurons.config.reset,
-        neurons.config.refractory if isinstance(neurons, LIF) else 0,
+        config.reset,
+        config.refractory if isinstance(neurons, LIF) else 0,
         _array(neurons.reset_by)[None] if isinstance(neurons, LIF) and neurons.reset_by is not None else None,
         tuple(more),
+        Adaptation(np.array([[config.adapt_strength]]), config.adapt_decay) if config.adapts else None,
     )
 
 

@@ -15,7 +15,7 @@ from leanspike.core.errors import LoweringError
 from leanspike.core.trace import mismatches
 from leanspike.ir import Program, run_fast, verify
 from leanspike.ir.inttype import Ints
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.lower.compact import compacted
 from leanspike.lower.forms import check_forms, smallest_forms
 

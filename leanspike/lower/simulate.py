@@ -41,7 +41,8 @@ def _stage(stage: Stage, live: Live, state: State | None) -> tuple[Floats, Float
     arriving = [synapse for synapse in stage.synapses if synapse not in feedback]
     current = sum(_normal(synapse, _current(synapse, _signal(synapse.source, live, state))) for synapse in arriving)
     assert isinstance(current, np.ndarray)
-    v, hold = np.zeros(current.shape[1:]), np.zeros(current.shape[1:])
+    v, hold, a = np.zeros((3, *current.shape[1:]))
+    whole = _as_is if state is None else np.floor
     spikes, potentials = np.zeros_like(current), np.zeros_like(current)
     for t in range(len(current)):
         leak, theta = (_row(array, t) for array in (stage.leak, stage.threshold))
@@ -53,14 +54,22 @@ def _stage(stage: Stage, live: Live, state: State | None) -> tuple[Floats, Float
         u = np.where(hold > 0, v, u)
         potentials[t] = v = u
         if stage.threshold is not None:
+            if stage.adaptation is not None:
+                theta = theta + whole(a / 2.0**stage.adaptation.fraction)
             fired = (u >= theta) & (hold == 0)
             hold = np.where(fired, stage.refractory, np.maximum(hold - 1, 0))
+            if stage.adaptation is not None:
+                a = whole(stage.adaptation.decay * a) + fired * stage.adaptation.jump
             amount = theta if stage.reset_by is None else _row(stage.reset_by, t)
             v = u - fired * amount if stage.reset == "subtract" else u * ~fired
             spikes[t] = fired
         if state is not None:
             v = intmath.stored(v.astype(np.int64), state.codec).astype(np.float64)
     return spikes, potentials
+
+
+def _as_is(x: Floats) -> Floats:
+    return x
 
 
 def _row(array: Floats | None, t: int) -> Floats:

@@ -28,10 +28,10 @@ COMPONENTS = {
     "weights": ("weight read", "address read"),
     "synaptic arithmetic": ("mac", "ac"),
     "sums": ("sum read", "sum write"),
-    "states": ("potential", "counter", "delay"),
+    "states": ("potential", "counter", "adaptation", "delay"),
     "parameters": ("bias read", "threshold read", "leak read"),
     "spikes and input": ("spike", "input"),
-    "neuron arithmetic": ("update", "leak", "current", "compare", "reset", "join"),
+    "neuron arithmetic": ("update", "leak", "adapt", "current", "compare", "reset", "join"),
     "instructions": ("instruction",),
 }
 

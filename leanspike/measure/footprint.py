@@ -1,7 +1,7 @@
 """Memory of a program as stored: every integer at its own width, codes of few-bit states packed into bytes.
 
     constants   sum over arrays of size * bits      weights, biases, thresholds, leaks, tables
-    states      sum over states of size * bits      potentials, refractory counters, what delays keep; with a codec
+    states      sum over states of size * bits      potentials, counters, adaptations, what delays keep; with a codec
                                                     size / codes a byte
 
 Rounded up to bytes array by array and state by state. What a target needs beside (code, stack, padding) it states

@@ -29,8 +29,8 @@ from leanspike.core.errors import ProgramError
 from leanspike.core.records import require
 from leanspike.core.rng import derive, normals
 from leanspike.ir import LIF, Add, Array, Dense, Integrate, IntType, Program, verify
+from leanspike.ir.narrow import fitted
 from leanspike.ir.ops import Operation, arrays, reads
-from leanspike.ir.ranges import fitted
 
 SOURCES = ("threshold", "capacitance", "leak", "weight")
 MOST_BITS = 6
@@ -95,6 +95,9 @@ def layers_of(program: Program) -> tuple[Neurons, ...]:
     found = tuple(op for op in program.operations if isinstance(op, LIF | Integrate))
     for op in found:
         _synapses(program, op)
+        if isinstance(op, LIF) and op.adapt is not None:
+            what = "its thresholds adapt, of which no law of a circuit is known here"
+            raise ProgramError(what, where=op.result.name, remedy="neuron.adapt_strength=0")
     return found
 
 

@@ -69,12 +69,14 @@ def check(program: Program) -> None:
     """Refuse what the torch twin does not express.
 
     Raises:
-        ConfigError: an operation but dense, lif, integrate, reshape; a codec of an integrator; a refractory period.
+        ConfigError: an operation but dense, lif, integrate, reshape; a codec of an integrator; a refractory period;
+            thresholds that adapt.
     """
     strange = [op.keyword for op in program.operations if not isinstance(op, Dense | LIF | Integrate | Reshape)]
     integrators = [op.state for op in program.operations if isinstance(op, Integrate)]
     strange += [f"codec of {name}" for name in integrators if program.state[name].codec is not None]
     strange += [f"hold of {op.result.name}" for op in program.spiking if op.hold is not None]
+    strange += [f"adaptation of {op.result.name}" for op in program.spiking if op.adapt is not None]
     if strange:
         remedy = "take a fully connected program"
         raise ConfigError(f"the torch twin has no {strange[0]}", where=f"program {program.name}", remedy=remedy)

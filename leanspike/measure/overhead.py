@@ -30,7 +30,7 @@ from leanspike.measure.tally import Tally, tally
 from leanspike.measure.traffic import traffic
 from leanspike.measure.work import VARIANTS, Executed, Variant, arithmetic
 
-_STATE = ("potential", "counter", "delay")
+_STATE = ("potential", "counter", "adaptation", "delay")
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@
     synapse      each spike: read its address (ceil(log2 N) bits), then every weight of its rows; each weight: read a
                  sum, add, write it. A wider input is read whole, and its zeros skipped. Sums are cleared: one write
                  each. Sparse rows: two starts a row, and with each stored entry its gap (``address``)
-    neurons      a step: read the sum, read and write the potential as it is stored (codes at their share of a byte),
-                 read bias and threshold (and leak) where each channel has its own; each spike: write its address
+    neurons      a step: read the sum, read and write the potential as it is stored (codes at their share of a byte)
+                 and the adaptation where thresholds adapt, read bias and threshold (and leak) where each channel has
+                 its own; each spike: write its address
     constant     what a constant input feeds is computed in step 0 only; its sums are read in every step
     matmul       each pair of non-zero factors: read both, read and write a sum
 
@@ -216,6 +217,12 @@ class _Machine:
                 held = size * self.used - updates
                 yield self._item(op, "counter", "read", hold.type.bits, size * self.used, hold.stored_bytes)
                 yield self._item(op, "counter", "write", hold.type.bits, held + fired, hold.stored_bytes)
+            if op.adapt is not None and op.adapt_leak is not None and op.adapt_jump is not None:
+                own = self.program.state[op.adapt]
+                for access in ("read", "write"):
+                    yield self._item(op, "adaptation", access, own.type.bits, size * self.used, own.stored_bytes)
+                yield from self._parameter(op, "leak", op.adapt_leak, size * self.used)
+                yield from self._parameter(op, "threshold", op.adapt_jump, fired)
             yield from self._result(op, self.used)
 
     def _parameter(self, op: LIF | Integrate, what: str, name: str, neurons: Floats) -> Iterator[Traffic]:

@@ -4,6 +4,7 @@
     ac        w added to a sum                        a synapse of spikes; one a spike and connection
     update    one new potential                       a neuron and step; what it takes is counted in the next four
     leak      v m                                     of an update; none where every m is 2^k: v is then kept
+    adapt     a n and theta + (a >> f)                a neuron that adapts and step; and + jump, a spike
     current   (leaked v) + I, and + b                 of an update, one or two
     compare   u >= theta                              of an update; and wider values against each other in a max pool
     reset     u - theta                               a spike, where the reset subtracts
@@ -29,7 +30,7 @@ from leanspike.ir.inttype import SPIKE
 from leanspike.ir.ops import LIF, Add, Conv2d, Dense, Integrate, Matmul, MaxPool, Operation, Scale, SumPool, sources
 from leanspike.measure.tally import Floats, Tally, whole
 
-Kind = Literal["mac", "ac", "update", "leak", "current", "compare", "reset", "join"]
+Kind = Literal["mac", "ac", "update", "leak", "adapt", "current", "compare", "reset", "join"]
 Variant = Literal["event", "dense"]
 VARIANTS: tuple[Variant, ...] = ("event", "dense")
 
@@ -67,7 +68,18 @@ class Traffic:
 
     layer: str
     what: Literal[
-        "weight", "address", "sum", "potential", "counter", "delay", "spike", "input", "bias", "threshold", "leak"
+        "weight",
+        "address",
+        "sum",
+        "potential",
+        "counter",
+        "adaptation",
+        "delay",
+        "spike",
+        "input",
+        "bias",
+        "threshold",
+        "leak",
     ]
     access: Literal["read", "write"]
     bits: float
@@ -137,6 +149,11 @@ def _neurons(op: LIF | Integrate, program: Program, found: Tally) -> Iterator[Wo
         yield _work(name, "compare", bits, updates)
         if op.reset == "subtract":
             yield _work(name, "reset", bits, found.nonzero[name])
+        if op.adapt is not None and op.adapt_leak is not None:
+            wide, size = program.state[op.adapt].type.bits, math.prod(op.result.shape)
+            factors = (wide, program.arrays[op.adapt_leak].type.bits)
+            yield _work(name, "adapt", wide, size * found.used, factors)
+            yield _work(name, "adapt", wide, found.nonzero[name])
 
 
 def _rest(op: Operation, program: Program, steps: Floats) -> Iterator[Work]:

@@ -27,8 +27,8 @@ from leanspike import ir
 from leanspike.core.trace import mismatches
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.ir.program import Form, ReadoutKind
-from leanspike.ir.ranges import fitted, narrowed
 from leanspike.targets import base
 
 COUNT = int(os.environ.get("LEANSPIKE_RANDOM_PROGRAMS", "100"))
@@ -228,8 +228,19 @@ class _Builder:
         if hold:
             self.states.append(ir.State(hold, shape, IntType(2, False)))
         result = Value(self.name(), shape, SPIKE)
-        fired = (threshold, bias, reset, refractory, hold, amount)
+        fired = (threshold, bias, reset, refractory, hold, amount, *self.adaptation(shape))
         return self.put(ir.LIF(result, current.name, state, leak, shift, *fired))
+
+    def adaptation(self, shape: tuple[int, ...]) -> tuple[Any, ...]:
+        """The settings of thresholds that adapt, in order; none of most layers."""
+        if self.draw(st.integers(0, 3)):
+            return ()
+        name, kind, channels = f"b{len(self.states)}", IntType(self.draw(st.integers(4, 15)), False), shape[-1]
+        self.states.append(ir.State(name, shape, kind))
+        shift = self.draw(st.integers(0, 8))
+        decay = self.parameter(channels, 0, self.draw(st.sampled_from([1, 1, 2])) << shift)
+        jump = self.parameter(channels, 0, self.draw(st.sampled_from([0, 5, 60, 3000])))
+        return name, decay, shift, jump, self.draw(st.sampled_from([0, 0, 1, 3, 6, -1, -4]))
 
     def pooled(self, x: Value) -> Value:
         size = self.draw(st.integers(1, min(3, *x.shape[:2])))
@@ -287,8 +298,10 @@ def assert_equal(case: Case, name: str, folder: Path) -> None:
 
 
 def expressed(program: Program) -> list[tuple[str, str]]:
-    """What a target may refuse in a program: keywords, each with its place; ``map`` for the scores of a map."""
+    """What a target may refuse in a program: keywords, each with its place; ``map`` for the scores of a map, ``adapt`` for
+    thresholds that adapt."""
     found = [(op.keyword, op.result.name) for op in program.operations]
+    found += [("adapt", op.result.name) for op in program.spiking if op.adapt is not None]
     is_map = len(program.values[program.readout.source].shape) > 1
     return [*found, ("map", "readout")] if is_map else found
 
@@ -298,7 +311,7 @@ class Conformance:
 
     target: str
     refused: frozenset[str] = frozenset()
-    """Keywords of the operations that it refuses by name; ``map`` for the scores of a map."""
+    """What it refuses by name, of what :func:`expressed` gives."""
     one_in: int = 1
     """Of so many programs one is tried, always the same: for targets that take long."""
 

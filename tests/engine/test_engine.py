@@ -20,7 +20,7 @@ from leanspike.engine import Engine, library
 from leanspike.ir import Array, IntType, Value
 from leanspike.ir.counts import synaptic_operations
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.targets.conformance import Case, cases
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))

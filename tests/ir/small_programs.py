@@ -11,7 +11,7 @@ import numpy.typing as npt
 from leanspike import ir
 from leanspike.ir import Array, IntType, Program, State, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 
 WEIGHT, POTENTIAL = IntType(4, True), IntType(12, True)
 

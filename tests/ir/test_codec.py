@@ -15,7 +15,7 @@ from leanspike.core.errors import ProgramError
 from leanspike.core.trace import mismatches
 from leanspike.ir import Codec, Program, Range, State, intmath
 from leanspike.ir.inttype import SPIKE, IntType
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.measure.footprint import footprint
 
 TERNARY = Codec(-1, 1, 4)

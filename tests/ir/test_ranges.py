@@ -17,7 +17,7 @@ from leanspike import ir
 from leanspike.core.trace import mismatches
 from leanspike.ir import IntType, Program, Range, State, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.ir.reference import step
 from leanspike.targets.conformance import Case, cases
 

@@ -12,7 +12,7 @@ from leanspike import ir
 from leanspike.core.errors import LoweringError
 from leanspike.ir import LIF, Array, IntType, Program, State, Value
 from leanspike.ir.inttype import SPIKE, Ints
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.lower import shrink
 from leanspike.lower.compact import compacted
 from leanspike.targets.conformance import Case, cases

@@ -108,6 +108,27 @@ def test_resets_and_refractory_periods(norm: str, reset: str, refractory: int) -
         assert (op.reset, op.refractory, op.hold is not None) == (reset, refractory, refractory > 0)
 
 
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize(
+    ("kind", "strength", "decay"), [("mlp", 0.4, 0.9), ("recurrent", 0.2, 0.98), ("mlp", 4.0, 0.0)]
+)
+def test_thresholds_that_adapt(kind: str, strength: float, decay: float, reset: str) -> None:
+    settings = {"reset": reset, "refractory": 1, "adapt_strength": strength, "adapt_decay": decay}
+    found = lower(built(kind, "batch", "count", (36,), **settings), encoded("direct", (36,)))
+    adapting = [op for op in found.program.spiking if op.adapt is not None]
+    assert len(adapting) == len(found.program.spiking)
+    assert activity(found) > 0.02
+    raw = np.random.default_rng(0).integers(0, 256, (8, 36))
+    trace = ir.run(found.program, raw, record=True)
+    assert all(trace.step_states[op.adapt].max() > 0 for op in adapting if op.adapt)
+    jumps = {op.adapt_jump for op in adapting}
+    doubled = {name: replace(array, type=ir.IntType(31, False), values=2 * array.values.astype(np.int64))
+               for name, array in found.program.arrays.items() if name in jumps}  # fmt: skip
+    quieter = ir.run(replace(found.program, arrays=dict(found.program.arrays) | doubled), raw)
+    before, after = (sum(s.sum() for s in one.spikes.values()) for one in (trace, quieter))
+    assert after < before or not decay
+
+
 def test_learned_leaks_and_thresholds_of_each_channel() -> None:
     network = built("mlp", "none", "count", (1, 6, 6))
     found = lower(network, encoded("direct", (1, 6, 6)))

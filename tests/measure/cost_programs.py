@@ -9,7 +9,7 @@ import numpy as np
 from leanspike import ir
 from leanspike.ir import Array, Codec, IntType, Program, State, Value, verify
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 
 U8, I8, I16, I20, SPIKES = IntType(8, False), IntType(8, True), IntType(16, True), IntType(20, True), SPIKE
 

@@ -17,7 +17,7 @@ from leanspike.core.rng import derive, normals
 from leanspike.core.trace import mismatches
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE, Ints
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.measure import mismatch_curves
 from leanspike.measure.mismatch import Circuit, Law, Spread, finest, last_places, perturbed
 from leanspike.measure.mismatch_curves import Plan, curves_of, measure_curves

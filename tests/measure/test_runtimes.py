@@ -12,7 +12,7 @@ from leanspike import ir
 from leanspike.core.errors import TargetError
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.measure.latency import time_in_turn
 from leanspike.measure.runtimes import RUNTIMES, compare, table
 

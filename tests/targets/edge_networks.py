@@ -13,7 +13,7 @@ import pytest
 from leanspike import ir
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 
 BYTE, WEIGHT, POTENTIAL = IntType(8, False), IntType(8, True), IntType(24, True)
 THRESHOLD, DRAW = IntType(24, False), IntType(16, False)

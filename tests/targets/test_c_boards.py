@@ -16,7 +16,7 @@ from leanspike import cli, ir
 from leanspike.core.errors import MissingTool, TargetError
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE, Ints
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.targets import base
 from leanspike.targets.c import boards, toolchain
 from leanspike.targets.c.footprint import footprint

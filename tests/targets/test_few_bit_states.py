@@ -12,7 +12,7 @@ from leanspike import ir
 from leanspike.core.trace import mismatches
 from leanspike.ir import Array, Codec, IntType, Program, State, Value
 from leanspike.ir.inttype import SPIKE, Ints
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.targets import base
 from leanspike.targets.nir import warnings
 

@@ -17,7 +17,7 @@ from leanspike.cli import main
 from leanspike.core.errors import TargetError
 from leanspike.ir import LIF, Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.targets import loihi
 from leanspike.targets.loihi import cores, file, neurons
 from leanspike.targets.loihi.limits import refusals

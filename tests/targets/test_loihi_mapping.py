@@ -13,7 +13,7 @@ from leanspike import ir, targets
 from leanspike.core.trace import mismatches
 from leanspike.ir import LIF, Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.targets import loihi
 from leanspike.targets.conformance import COUNT, Case, cases
 from leanspike.targets.loihi import simulate

@@ -15,8 +15,8 @@ from leanspike.engine import Engine, library
 from leanspike.ir import Array, IntType, Program, State, Value
 from leanspike.ir.counts import synaptic_operations
 from leanspike.ir.inttype import SPIKE, Ints
+from leanspike.ir.narrow import fitted
 from leanspike.ir.program import Form
-from leanspike.ir.ranges import fitted
 from leanspike.targets import base
 
 WIDE = 600

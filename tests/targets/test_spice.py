@@ -17,7 +17,7 @@ from leanspike import cli, ir, targets
 from leanspike.core.errors import ConfigError, MissingTool, TargetError
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.measure.mismatch import Law
 from leanspike.targets import spice
 from leanspike.targets.spice.circuit import run_circuits

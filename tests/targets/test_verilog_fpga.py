@@ -18,7 +18,7 @@ from leanspike.core.errors import MissingTool, TargetError
 from leanspike.core.records import from_dict
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted, narrowed
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.report.fpga_page import page
 from leanspike.targets.verilog import core, explore, implement, place, simulate, synthesis, tools
 from leanspike.targets.verilog.cycles import Cycles

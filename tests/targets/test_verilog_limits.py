@@ -13,7 +13,7 @@ from leanspike import ir
 from leanspike.core.errors import MissingTool, TargetError
 from leanspike.ir import Array, IntType, Operation, Program, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.targets import base, verilog
 from leanspike.targets.verilog import simulate
 

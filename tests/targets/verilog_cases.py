@@ -14,8 +14,8 @@ from leanspike import ir
 from leanspike.core.errors import MissingTool
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.ir.program import Codec, Form
-from leanspike.ir.ranges import fitted, narrowed
 from leanspike.targets.verilog import simulate
 
 BYTE, FEW, POTENTIAL = IntType(8, False), IntType(4, True), IntType(20, True)

@@ -85,12 +85,15 @@ static void copy_states(const Plan *plan, int64_t *const *to, int64_t sample, co
         const int64_t elements = y->elements;
         if (op->kind == DELAY)
             for (int64_t j = 0; j < elements; j++)
-                to[2 * i][sample * elements + j] = at(arena + y->data, (enum form)y->form, j);
+                to[3 * i][sample * elements + j] = at(arena + y->data, (enum form)y->form, j);
         if (op->kind != LIF && op->kind != INTEGRATE) continue;
-        copy_state(op, elements, to[2 * i] + sample * elements, arena);
+        copy_state(op, elements, to[3 * i] + sample * elements, arena);
         if (op->hold)
             for (int64_t j = 0; j < elements; j++)
-                to[2 * i + 1][sample * elements + j] = ((const int32_t *)(arena + op->hold))[j];
+                to[3 * i + 1][sample * elements + j] = ((const int32_t *)(arena + op->hold))[j];
+        if (op->adapts)
+            for (int64_t j = 0; j < elements; j++)
+                to[3 * i + 2][sample * elements + j] = ((const int32_t *)(arena + op->adapt))[j];
     }
 }
 

@@ -70,11 +70,12 @@ static void execute(const Plan *plan, const Op *op, int64_t t, char *arena) {
             break;
         }
         case LIF:
-            neurons(op, t, arena + op->state, from, op->hold ? (int32_t *)(arena + op->hold) : 0, to, y->elements);
+            neurons(op, t, arena + op->state, from, op->hold ? (int32_t *)(arena + op->hold) : 0,
+                    op->adapts ? (int32_t *)(arena + op->adapt) : 0, to, y->elements);
             if (op->coded) keep(op, arena + op->state, 0, y->elements);
             break;
         case INTEGRATE:
-            neurons(op, t, arena + op->state, from, 0, 0, y->elements);
+            neurons(op, t, arena + op->state, from, 0, 0, 0, y->elements);
             if (op->coded) keep(op, arena + op->state, to, y->elements);
             break;
         case SUM_POOL:

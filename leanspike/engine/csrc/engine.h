@@ -53,6 +53,10 @@ typedef struct {
     int64_t leak_step, bias_step, threshold_step, amount_step;
     /* few-bit states: where `coded`, what is kept is the nearest of the codes first_code to last_code, times 2^code_shift */
     int64_t coded, code_shift, first_code, last_code;
+    /* thresholds that adapt: w = theta + (a >> adapt_fraction), or a << -adapt_fraction; a reset takes w where `amount` is null */
+    int64_t adapts, adapt, adapt_shift, adapt_fraction, adapt_highest;
+    const int32_t *adapt_leak, *adapt_jump;
+    int64_t adapt_leak_step, adapt_jump_step;
 } Op;
 
 typedef struct {
@@ -76,9 +80,9 @@ typedef struct {
     int64_t *predictions, *scores, *steps;
     int64_t *spikes;                                /* [layers, batch], to be added to; null: not asked */
     int64_t *synaptic;                              /* [synapses, batch], to be added to; null: not asked */
-    int64_t *const *states;                         /* by operation, then hold: [batch, elements]; null: not asked */
+    int64_t *const *states;                         /* by operation, then hold and adapt: [batch, elements]; null: not asked */
     int64_t *const *step_spikes;                    /* by operation: [steps, batch, elements]; null: no record */
-    int64_t *const *step_states;                    /* by operation, then hold */
+    int64_t *const *step_states;                    /* by operation, then hold and adapt */
     char *arenas;
 } Job;
 

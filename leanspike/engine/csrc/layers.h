@@ -4,18 +4,22 @@
 
 #include "events.h"
 
-/* The parameters of a block of neurons in one step; `bias` may be null. */
+/* The parameters of a block of neurons in one step; all but `leak` and `threshold` may be null. */
 typedef struct {
-    const int32_t *leak, *bias, *threshold, *amount;
+    const int32_t *leak, *bias, *threshold, *amount, *adapt_leak, *adapt_jump;
 } Row;
 
 INLINE Row row_of(const Op *op, int64_t t) {
     return (Row){op->leak + t * op->leak_step, op->bias ? op->bias + t * op->bias_step : 0,
-                 op->threshold + t * op->threshold_step, op->amount + t * op->amount_step};
+                 op->threshold + t * op->threshold_step, op->amount ? op->amount + t * op->amount_step : 0,
+                 op->adapts ? op->adapt_leak + t * op->adapt_leak_step : 0,
+                 op->adapts ? op->adapt_jump + t * op->adapt_jump_step : 0};
 }
 
 INLINE Row row_after(Row row) {
-    return (Row){row.leak + BLOCK, row.bias ? row.bias + BLOCK : 0, row.threshold + BLOCK, row.amount + BLOCK};
+    return (Row){row.leak + BLOCK, row.bias ? row.bias + BLOCK : 0, row.threshold + BLOCK,
+                 row.amount ? row.amount + BLOCK : 0, row.adapt_leak ? row.adapt_leak + BLOCK : 0,
+                 row.adapt_jump ? row.adapt_jump + BLOCK : 0};
 }
 
 #define W_BITS 8
@@ -85,11 +89,12 @@ static void synapse(const Op *op, const void *start, void *sums, const Events *e
 #undef PAIR
 }
 
-static void neurons(const Op *op, int64_t t, void *state, const void *sums, int32_t *hold, uint64_t *spikes,
-                    int64_t elements) {
-#define PAIR(s, a)                                                          \
-    case s * 64 + a:                                                        \
-        neurons_##s##_##a(op, t, state, sums, hold, spikes, elements);      \
+/* `hold` is null without a refractory period, `adapt` where thresholds do not adapt. */
+static void neurons(const Op *op, int64_t t, void *state, const void *sums, int32_t *hold, int32_t *adapt,
+                    uint64_t *spikes, int64_t elements) {
+#define PAIR(s, a)                                                               \
+    case s * 64 + a:                                                             \
+        neurons_##s##_##a(op, t, state, sums, hold, adapt, spikes, elements);    \
         break;
     switch (op->state_bits * 64 + op->sum_bits) { PAIR(16, 16) PAIR(16, 32) PAIR(32, 16) PAIR(32, 32) }
 #undef PAIR

@@ -221,6 +221,8 @@ def _(op: LIF, layout: Layout, text: str) -> Function:
     if op.reset_by is not None:
         found.append(_parameter(op.reset_by, "amount", layout))
         amount = found[-1].expression(facts["wide"], facts["column"])
+    adaptation, more = _adaptation(op, layout, facts["column"])
+    found += more
     ending, time = layout.names[op.result.name], any(parameter.steps for parameter in found)
     hold = None if op.hold is None else ctype(layout.program.state[op.hold].type)
     facts |= {
@@ -231,13 +233,40 @@ def _(op: LIF, layout: Layout, text: str) -> Function:
         "subtract": op.reset == "subtract",
         "refractory": op.refractory,
         "hold": hold,
+        **adaptation,
         "t": time,
         "y": layout.places[op.result.name],
     }
     held = None if op.hold is None else f"s->hold_{layout.names[op.hold]}"
     state, spikes = f"s->state_{layout.names[op.state]}", layout.places[op.result.name].expression
-    call = _call(facts["name"], facts["x"].expression, state, held, spikes, "t" if time else None)
+    risen = None if op.adapt is None else f"s->state_{layout.names[op.adapt]}"
+    call = _call(facts["name"], facts["x"].expression, state, held, risen, spikes, "t" if time else None)
     return Function("lif", facts, f"s->count_{ending} += {call}")
+
+
+def _adaptation(op: LIF, layout: Layout, column: str) -> tuple[dict[str, Any], list[Parameter]]:
+    """What the template needs of thresholds that adapt, and the parameters of that."""
+    if op.adapt is None or op.adapt_leak is None or op.adapt_jump is None:
+        return {"adapt": None}, []
+    found = [_parameter(op.adapt_leak, "decay", layout), _parameter(op.adapt_jump, "jump", layout)]
+    decay, jump = (parameter.expression("uint32_t", column) for parameter in found)
+    kind = layout.program.state[op.adapt].type
+    facts = {
+        "adapt": ctype(kind),
+        "decayed": f"((uint32_t)adapt[j] * {decay}){f' >> {op.adapt_shift}u' if op.adapt_shift else ''}",
+        "raised": _shifted(op.adapt_fraction),
+        "fraction": op.adapt_fraction,
+        "adapt_shift": op.adapt_shift,
+        "jump": jump,
+        "adapt_highest": kind.highest if layout.ranges.states[op.adapt].highest == kind.highest else None,
+    }
+    return facts, found
+
+
+def _shifted(fraction: int) -> str:
+    if fraction < 0:
+        return f"((uint32_t)adapt[j] << {-fraction}u)"
+    return f"(adapt[j] >> {fraction}u)" if fraction else "adapt[j]"
 
 
 @_function.register

@@ -256,6 +256,9 @@ class _Builder:
         if op.hold is not None:
             kind = ctype(self.program.state[op.hold].type)
             self._own(f"hold_{self.endings[op.hold]}", kind, count, f"{name}: steps that a neuron is still held")
+        if op.adapt is not None:
+            kind = ctype(self.program.state[op.adapt].type)
+            self._own(f"state_{self.endings[op.adapt]}", kind, count, f"{name}: adaptation of the thresholds")
         self.places[name] = self._own(f"spikes_{ending}", "uint32_t", count, f"{name}: {BIT}", bits=True)
         self._own(f"count_{ending}", counter(count * self.program.steps), None, f"{name}: spikes since the reset")
 

@@ -80,6 +80,9 @@ def _of_neurons(program: Program, op: LIF | Integrate) -> Iterator[Violation]:
     if isinstance(op, LIF) and op.refractory:
         what = "a refractory period: Lava's simulation, which this mapping is held to, has none"
         yield Violation(name, what, "neuron.refractory=0")
+    if isinstance(op, LIF) and op.adapt is not None:
+        what = "its thresholds adapt: the compartment that this mapping is held to has one threshold"
+        yield Violation(name, what, "neuron.adapt_strength=0")
 
 
 def _of_spikes(program: Program, op: LIF | Integrate | MaxPool) -> list[Violation]:

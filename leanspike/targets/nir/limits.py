@@ -23,6 +23,9 @@ def refusals(program: Program) -> list[Violation]:
     for op in program.operations:
         if isinstance(op, Scale | Matmul | Delay):
             found.append(Violation(op.result.name, f"a {op.keyword}: no graph is drawn of it", "emit to C or ONNX"))
+        if isinstance(op, LIF) and op.adapt is not None:
+            what = "its thresholds adapt: NIR has no such neuron"
+            found.append(Violation(op.result.name, what, "neuron.adapt_strength=0, or emit to C or ONNX"))
         if isinstance(op, LIF | Integrate) and synapses_of(program, op) is None:
             what = "neurons that are fed by something else than synapses of their own"
             found.append(Violation(op.result.name, what, "one synapse, or several added, that feed only them"))

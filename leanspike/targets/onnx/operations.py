@@ -287,9 +287,32 @@ def _(operation: Integrate, g: Graph, step: Step) -> Tensor:
     return _tensor(operation, step, u)
 
 
+def _halved(g: Graph, x: str, times: int) -> str:
+    """``x >> times``, or ``x << -times``, of what is never negative: there Div is the floor."""
+    if times < 0:
+        return g.node("Mul", x, g.constant(1 << -times))
+    return g.node("Div", x, g.constant(1 << times)) if times else x
+
+
+def _adapt(g: Graph, step: Step, operation: LIF, fired: str) -> None:
+    """The adaptation after the spikes, where thresholds adapt."""
+    if operation.adapt is None:
+        return
+    multiplier, jump = (_row(g, step, _rows(step, name)) for name in (operation.adapt_leak, operation.adapt_jump))
+    left = _halved(g, g.node("Mul", step.states[operation.adapt], multiplier), operation.adapt_shift)
+    after = g.node("Add", left, g.node("Where", fired, jump, g.constant(0)))
+    kind = step.program.state[operation.adapt].type
+    step.states[operation.adapt] = g.node("Min", after, g.constant(kind.highest))
+
+
 @_apply.register
 def _(operation: LIF, g: Graph, step: Step) -> Tensor:
     u, threshold = _potential(g, step, operation), _row(g, step, _rows(step, operation.threshold))
+    amount = threshold if operation.reset_by is None else _row(g, step, _rows(step, operation.reset_by))
+    if operation.adapt is not None:
+        raised = _halved(g, step.states[operation.adapt], operation.adapt_fraction)
+        threshold = g.node("Add", threshold, raised)
+        amount = threshold if operation.reset_by is None else amount
     fired = g.node("GreaterOrEqual", u, threshold)
     if operation.hold is not None:
         hold = step.states[operation.hold]
@@ -298,8 +321,8 @@ def _(operation: LIF, g: Graph, step: Step) -> Tensor:
         fired = g.node("And", fired, g.node("Not", held))
         falling = g.node("Max", g.node("Sub", hold, g.constant(1)), g.constant(0))
         step.states[operation.hold] = g.node("Where", fired, g.constant(operation.refractory), falling)
-    subtracts = operation.reset == "subtract"
-    left = g.node("Sub", u, _row(g, step, _rows(step, operation.amount))) if subtracts else g.constant(0)
+    _adapt(g, step, operation, fired)
+    left = g.node("Sub", u, amount) if operation.reset == "subtract" else g.constant(0)
     step.states[operation.state] = _stored(g, step, operation, g.node("Where", fired, left, u))
     spikes = step.fired[operation.result.name] = g.cast(fired, "uint8")
     return _tensor(operation, step, spikes, "uint8")

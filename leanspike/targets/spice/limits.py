@@ -29,6 +29,8 @@ def _refusals(program: Program, layer: LIF) -> Iterator[Violation]:
         yield Violation(
             name, "a refractory period: a capacitor leaks while the program's potential stays", "refractory=0"
         )
+    if layer.adapt is not None:
+        yield Violation(name, "its thresholds adapt: the comparator has one reference", "neuron.adapt_strength=0")
     if program.state[layer.state].codec is not None:
         yield Violation(name, "a potential kept in few bits: a capacitor rounds nothing", "a state without a codec")
     for array in parameters(layer):

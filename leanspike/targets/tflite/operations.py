@@ -261,10 +261,30 @@ def _(operation: Integrate, g: Graph, step: Step) -> Tensor:
     return u
 
 
+def _halved(g: Graph, x: Tensor, times: int) -> Tensor:
+    """``x >> times``, or ``x << -times``."""
+    if times < 0:
+        return g.each("MUL", x, g.constant([[1 << -times]]))
+    return g.each("RIGHT_SHIFT", x, g.constant([[times]])) if times else x
+
+
+def _adapt(g: Graph, step: Step, operation: LIF, fired: Tensor) -> None:
+    """The adaptation after the spikes, where thresholds adapt."""
+    if operation.adapt is None or operation.adapt_leak is None or operation.adapt_jump is None:
+        return
+    left = g.each("MUL", step.states[operation.adapt], _row(g, step, operation.adapt_leak))
+    jump = g.each("MUL", g.cast(fired, "int32"), _row(g, step, operation.adapt_jump))
+    after = g.each("ADD", _halved(g, left, operation.adapt_shift), jump)
+    highest = step.program.state[operation.adapt].type.highest
+    step.states[operation.adapt] = g.each("MINIMUM", after, g.constant([[highest]]))
+
+
 @_apply.register
 def _(operation: LIF, g: Graph, step: Step) -> Tensor:
-    u = _potential(g, step, operation)
-    fired = g.each("GREATER_EQUAL", u, _row(g, step, operation.threshold))
+    u, threshold = _potential(g, step, operation), _row(g, step, operation.threshold)
+    if operation.adapt is not None:
+        threshold = g.each("ADD", _halved(g, step.states[operation.adapt], operation.adapt_fraction), threshold)
+    fired = g.each("GREATER_EQUAL", u, threshold)
     if operation.hold is not None:
         hold, zero = step.states[operation.hold], g.constant([[0]])
         held = g.each("GREATER", hold, zero)
@@ -272,8 +292,9 @@ def _(operation: LIF, g: Graph, step: Step) -> Tensor:
         fired = g.each("LOGICAL_AND", fired, g.each("LOGICAL_NOT", held))
         falling = g.each("MAXIMUM", g.each("SUB", hold, g.constant([[1]])), zero)
         step.states[operation.hold] = g.select(fired, g.constant([[operation.refractory]]), falling)
-    subtracts = operation.reset == "subtract"
-    left = g.each("SUB", u, _row(g, step, operation.amount)) if subtracts else g.constant([[0]])
+    _adapt(g, step, operation, fired)
+    amount = threshold if operation.reset_by is None else _row(g, step, operation.reset_by)
+    left = g.each("SUB", u, amount) if operation.reset == "subtract" else g.constant([[0]])
     step.states[operation.state] = _stored(g, step, operation, g.select(fired, left, u))
     spikes = step.fired[operation.result.name] = g.cast(fired, "int8")
     return spikes
