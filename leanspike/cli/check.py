@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from leanspike.cli import circuits, populations
 
 if TYPE_CHECKING:
+    from leanspike.core.trace import Trace
     from leanspike.ir import Program
     from leanspike.measure.samples import Samples
     from leanspike.targets import Artefact
 
 _CHUNK = 500
+_RECORDED = 8
 _INTEROP_SAMPLES = 50
 _PARTS = ("predictions", "scores", "steps", "spikes", "potentials")
 
@@ -78,16 +80,19 @@ def _check(name: str, program: Program, samples: Samples, *, quiet: bool) -> dic
     right = 0
     with tempfile.TemporaryDirectory() as folder:
         artefact = targets.emit(name, program, Path(folder))
-        starts = range(0, len(samples), _CHUNK)
+        every = samples.labels.ndim == 2
+        size = _RECORDED if every else _CHUNK
+        starts = range(0, len(samples), size)
         console = Console(stderr=True)
         for start in track(starts, name, console=console, transient=True, disable=quiet or not console.is_terminal):
-            raw, numbers = samples.raw[start : start + _CHUNK], samples.numbers[start : start + _CHUNK]
-            found = targets.run(artefact, raw, numbers)
-            for what, wrong in mismatches(ir.run_fast(program, raw, numbers), found).items():
+            raw, numbers = samples.raw[start : start + size], samples.numbers[start : start + size]
+            found = targets.run(artefact, raw, numbers, record=every)
+            expected = ir.run(program, raw, numbers, record=True) if every else ir.run_fast(program, raw, numbers)
+            for what, wrong in mismatches(expected, found).items():
                 counts[what.split(" ")[0]] += wrong
-            right += int((found.predictions == samples.labels[start : start + _CHUNK]).sum())
+            right += int((_decisions(program, found, every) == samples.labels[start : start + size]).sum())
         more = _MORE[name](artefact, samples) if name in _MORE else {}
-    accuracy = right / len(samples)
+    accuracy = right / int((samples.labels >= 0).sum())
     if not quiet:
         differing = ", ".join(f"{part} {counts[part]}" for part in _PARTS)
         verdict = ("differs" if more.get("approximations") else "MISMATCH") if any(counts.values()) else "agrees"
@@ -95,6 +100,14 @@ def _check(name: str, program: Program, samples: Samples, *, quiet: bool) -> dic
         for line in _lines(more):
             print(f"        {line}")
     return {"target": name, "mismatches": dict(counts), "accuracy": accuracy, **more}
+
+
+def _decisions(program: Program, found: Trace, every: bool) -> Any:
+    """Classes ``[B]``, or ``[B, T]`` of every step, of a record."""
+    if not every:
+        return found.predictions
+    state = next(op.state for op in program.operations if op.result.name == program.readout.source)  # type: ignore[union-attr]
+    return found.step_states[state].argmax(-1).T
 
 
 def _interop(artefact: Artefact, samples: Samples) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     require(args.out.resolve() != args.folder.resolve(), "--out", str(args.out), "another folder than RUN")
     start = compress.load(args.folder)
     config = configuration(args, start.run)
-    dataset = data.load(start.run.dataset)
+    dataset = data.whole_samples(data.load(start.run.dataset))
     lineage = compress.Lineage(start.lineage.run, (*start.lineage.steps, config))
     compress.claim(args.out, lineage, start.network)
     finished = _finished(args.out)

@@ -180,8 +180,8 @@ def _summary(dataset: Dataset) -> dict[str, Any]:
         "train": len(dataset.y_train),
         "test": len(dataset.y_test),
         "classes": list(dataset.classes),
-        "train_counts": np.bincount(dataset.y_train, minlength=classes).tolist(),
-        "test_counts": np.bincount(dataset.y_test, minlength=classes).tolist(),
+        "train_counts": np.bincount(dataset.y_train[dataset.y_train >= 0], minlength=classes).tolist(),
+        "test_counts": np.bincount(dataset.y_test[dataset.y_test >= 0], minlength=classes).tolist(),
         "source": dataset.source,
         "licence": dataset.licence,
     }

@@ -55,6 +55,9 @@ def run(args: argparse.Namespace) -> int:
     program, origin = ir.load_with_origin(args.program)
     count = args.samples if args.samples is not None else 100 if args.board else 0
     samples = load_samples(program, origin, args.data, count)
+    if samples.labels.ndim == 2 and args.target:
+        what = "labels of steps are measured on the host; leanspike check compares targets in every step"
+        raise ConfigError(what, where=f"--target {args.target}", remedy="leave it out")
     facts: dict[str, Any] = {"sha256": ir.content_hash(program), "dataset": samples.dataset, "samples": len(samples)}
     if args.board:
         facts |= _board(args.board, program, samples)

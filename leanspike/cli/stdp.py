@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     config = configuration(args)
     finished = _finished(args.out, content_hash(config))
     if finished is None:
-        finished = stdp_run.learn_and_test(config, data.load(args.dataset), args.out, args.threads)
+        finished = stdp_run.learn_and_test(config, data.whole_samples(data.load(args.dataset)), args.out, args.threads)
     else:
         print(f"leanspike: {args.out} is finished; nothing was learned", file=sys.stderr)
     print(json.dumps(finished, indent=2) if args.json else stdp_run.told(finished, args.out))

@@ -140,7 +140,7 @@ def _test(config: RunConfig, dataset: Dataset, trained: TrainResult) -> dict[str
 
     from leanspike import __version__, train
     from leanspike.core.records import content_hash, to_dict
-    from leanspike.measure.quality import wilson
+    from leanspike.measure.quality import labelled, share_interval
 
     found = train.evaluate(trained.network, dataset.test(), config, operations=True)
     return {
@@ -149,8 +149,9 @@ def _test(config: RunConfig, dataset: Dataset, trained: TrainResult) -> dict[str
         "timesteps": config.timesteps,
         "seed": config.seed,
         "accuracy": found.accuracy,
-        "accuracy_ci95": list(wilson(found.correct, len(found.labels))),
+        "accuracy_ci95": list(share_interval(found.predictions, found.labels)),
         "test_samples": len(found.labels),
+        "test_labels": labelled(found.labels),
         "validation_accuracy": trained.validation_accuracy,
         "best_epoch": trained.best_epoch,
         "epochs": len(trained.history),

@@ -36,7 +36,7 @@ class Split:
 
     Attributes:
         x: ``[N, *shape]``, uint8 (255 stands for 1) or float32 in [0, 1].
-        y: ``[N]`` int64 classes, 0..K-1.
+        y: ``[N]`` int64 classes, 0..K-1; or ``[N, T]``, a class a step, -1 where a step has none.
         numbers: ``[N]`` int64, each sample's index in its set (training or test): the rate encoder's stream number.
     """
 
@@ -75,7 +75,8 @@ class Dataset:
         x_train, x_test: ``[N, *shape]``, uint8 (255 stands for 1) or float32 in [0, 1]; ``shape`` is ``(C, H, W)``
             for images, ``(channels, length)`` for series, ``(F,)`` for vectors, ``(frames, polarities, H, W)`` for
             events.
-        y_train, y_test: ``[N]`` int64, 0..K-1.
+        y_train, y_test: ``[N]`` int64, 0..K-1; or ``[N, T]`` of series and events of T steps: a class a step, -1 where
+            a step has none.
         classes: the K names of the classes, by label.
         kind: ``"image"``, ``"series"``, ``"vector"`` or ``"events"``.
         licence, source: as far as known, in words; ``source`` also says what is missing or how it was split.
@@ -101,8 +102,24 @@ class Dataset:
                 raise DataError(f"x_{part} is {x.dtype} {x.shape}, not {self.kind} samples", where=self.name)
             if len(x) != len(y) or y.dtype != np.int64:
                 raise DataError(f"x_{part} has {len(x)} samples, y_{part} {len(y)} {y.dtype} labels", where=self.name)
-            if len(y) == 0 or y.min() < 0 or y.max() >= len(self.classes):
-                raise DataError(f"y_{part} is empty or outside 0..{len(self.classes) - 1}", where=self.name)
+            least = self._least_label(part, y)
+            if len(y) == 0 or y.min() < least or y.max() >= len(self.classes):
+                raise DataError(f"y_{part} is empty or outside {least}..{len(self.classes) - 1}", where=self.name)
+
+    def _least_label(self, part: str, y: Labels) -> int:
+        """0, or -1 where steps have labels of their own."""
+        if y.ndim == 1:
+            return 0
+        steps = {"series": self.shape[-1], "events": self.shape[0]}.get(self.kind)
+        if y.ndim != 2 or y.shape[1] != steps or (y < 0).all(1).any():
+            what = f"y_{part} of shape {list(y.shape)}: a class a step, at least one of them known"
+            raise DataError(what, where=self.name, remedy=f"[N], or [N, {steps or 'T, for series and events alone'}]")
+        return -1
+
+    @property
+    def per_step(self) -> bool:
+        """Whether steps have labels of their own."""
+        return self.y_train.ndim == 2
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -142,6 +159,8 @@ def split(data: Dataset | TrainingData, validation: float, seed: int) -> tuple[S
 def held_out(y: Labels, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
     """Which samples a seeded, stratified split holds out.
 
+    Samples whose steps have labels of their own count as one class.
+
     Of a class with n samples, ``floor(n * fraction + 1/2)`` are held out, at least 1 and at most n - 1 (none for
     fraction 0); they are those with the smallest ``mix(derive(seed) + i * golden)``, a bijective hash of the index i.
 
@@ -153,11 +172,24 @@ def held_out(y: Labels, fraction: float, seed: int) -> npt.NDArray[np.bool_]:
         return held
     start = np.uint32(rng.derive(seed, _SPLIT))
     hashes = rng.mix(start + np.arange(len(y), dtype=np.uint32) * np.uint32(rng.GOLDEN))
-    for label in np.unique(y):
-        members = np.flatnonzero(y == label)
+    kinds = y if y.ndim == 1 else np.zeros(len(y), dtype=np.int64)
+    for label in np.unique(kinds):
+        members = np.flatnonzero(kinds == label)
         count = min(max(1, int(len(members) * fraction + 0.5)), len(members) - 1)
         held[members[np.argsort(hashes[members])[:count]]] = True
     return held
+
+
+def whole_samples(data: Dataset) -> Dataset:
+    """The data set, if each of its samples has one label.
+
+    Raises:
+        DataError: its steps have labels of their own.
+    """
+    if data.per_step:
+        what = "its labels are those of single steps, and this needs one a sample"
+        raise DataError(what, where=data.name, remedy="train, lower, check, measure and run take labels a step")
+    return data
 
 
 def as_unit(x: Array) -> npt.NDArray[np.float32]:

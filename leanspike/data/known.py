@@ -124,6 +124,12 @@ _SPEECH = RemoteFile(
     None,
     ("https://storage.googleapis.com/download.tensorflow.org/data/speech_commands_v0.02.tar.gz",),
 )
+_QTDB = _files(
+    """
+72d1a10c96f1540880447e07256835d66da419c0b34f3dff495731a7928c5bc7 537262 QTDB_train.mat
+916f11e21679a5b61988305bbb7cd1e6df8b34f1ed4a157a7a4e295d400ef232 112720 QTDB_test.mat
+"""
+)
 _EEG = _files("7995d5910a1d23a698a238d86e99328f1a235733a5805b080ae1df0bff6ad000 418002 eeg_eye_state.zip")
 
 
@@ -157,6 +163,17 @@ KNOWN += (
         train=187,
         test=47,
         reader="archives",
+    ),
+    KnownSet(
+        name="ecg-qtdb",
+        shape=(1301, 4, 1, 1),
+        classes=("P", "PQ", "QR", "RS", "ST", "TP"),
+        licence="ODC-BY 1.0 (QT Database); the spikes' repository: MIT",
+        citation="Laguna et al., QT Database, Computers in Cardiology 1997; spikes: Yin, Corradi, Bohte 2021",
+        forms=(Form(_QTDB, 618, 141, note="level crossings of two leads; labels of steps, 8 % have none"),),
+        train=618,
+        test=141,
+        reader="waves",
     ),
     *(_archived(*row) for row in archive.seen()),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from leanspike.core.errors import DataError
-from leanspike.data import archives, images, own, recordings, sounds
+from leanspike.data import archives, images, own, recordings, sounds, waves
 from leanspike.data.base import Dataset
 from leanspike.data.known import find, is_known, unknown
 from leanspike.data.remote import KnownSet
@@ -21,7 +21,7 @@ class Reader(Protocol):
         """Load a set of the table."""
 
 
-READERS: Mapping[str, Reader] = {"images": images, "archives": archives, "sounds": sounds}
+READERS: Mapping[str, Reader] = {"images": images, "archives": archives, "sounds": sounds, "waves": waves}
 _SEPARATORS = (os.sep, os.altsep or os.sep)
 
 

@@ -52,4 +52,4 @@ class KnownSet:
     train: int
     test: int
     folder: str = ""
-    reader: Literal["images", "recordings", "archives", "sounds"] = "images"
+    reader: Literal["images", "recordings", "archives", "sounds", "waves"] = "images"

@@ -73,6 +73,32 @@ def step_scores(program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDA
     return np.concatenate(parts, axis=1)
 
 
+def step_predictions(
+    program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None = None
+) -> Ints:
+    """Classes ``[B, T]`` as they stand after every step, the first of equal ones.
+
+    Raises:
+        ProgramError: the samples do not fit the program.
+    """
+    found: Ints = step_scores(program, raw, numbers).argmax(-1).T
+    return found
+
+
+def decisions(
+    program: Program,
+    raw: npt.NDArray[np.integer],
+    numbers: npt.NDArray[np.integer] | None,
+    labels: npt.NDArray[np.integer],
+) -> Ints:
+    """What a program says to samples with these labels, in their shape: ``[B]``, or ``[B, T]`` of every step.
+
+    Raises:
+        ProgramError: the samples do not fit the program.
+    """
+    return run(program, raw, numbers).predictions if labels.ndim == 1 else step_predictions(program, raw, numbers)
+
+
 def propagated(
     program: Program, raw: npt.NDArray[np.integer], numbers: npt.NDArray[np.integer] | None
 ) -> Iterator[tuple[npt.NDArray[np.integer], tuple[Live, Live]]]:

@@ -84,7 +84,7 @@ def lean(
     start = load_run(folder)
     held = start.run.train.validation
     require(held > 0, "train.validation", held, "above 0: the validation split decides what is kept")
-    known = data or data_sets.load(start.run.dataset)
+    known = data_sets.whole_samples(data or data_sets.load(start.run.dataset))
     head = {"schema": SCHEMA, "run": str(folder), "started_from": _digest(start), "config": to_dict(config)}
     finished = _claim(out, head)
     if finished:

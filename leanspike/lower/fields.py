@@ -18,7 +18,7 @@ from leanspike.core.errors import LoweringError
 from leanspike.encode import EncoderConfig, population
 from leanspike.ir import LIF, Array, Dense, Input, IntType, Program, Sequence, State, Value, run_fast, verify
 from leanspike.ir.inttype import SPIKE, Ints
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 from leanspike.lower.shrink import StepReport
 from leanspike.lower.source import Encoded
 

@@ -12,7 +12,8 @@ from leanspike.compress import load as load_run
 from leanspike.core.records import content_hash, to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Dataset, load, split
-from leanspike.ir import raw_samples, run_fast
+from leanspike.ir import raw_samples
+from leanspike.ir.fast import decisions
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.lower import Lowered, lower
 from leanspike.lower.source import Encoded
@@ -28,7 +29,7 @@ class Loss:
     """What lowering cost on the samples that validated the run (all training samples where it held out none).
 
     Attributes:
-        samples: how many.
+        samples: how many; the shares are those of steps that have a label where labels are those of steps.
         float_accuracy, program_accuracy: shares of right decisions.
         same: share of samples on which both decide alike.
     """
@@ -101,6 +102,7 @@ def loss_of(lowered: Lowered, network: Network, run: RunConfig, dataset: Dataset
     training, validation = split(dataset, run.train.validation, run.seed)
     samples = validation if len(validation) else training
     floats = evaluate(network, samples, run)
-    trace = run_fast(lowered.program, raw_samples(lowered.program, samples.x), samples.numbers)
-    right = float((trace.predictions == samples.y).mean())
-    return Loss(len(samples), floats.accuracy, right, float((trace.predictions == floats.predictions).mean()))
+    raw, known = raw_samples(lowered.program, samples.x), samples.y >= 0
+    found = decisions(lowered.program, raw, samples.numbers, samples.y)
+    right, same = (float((found == other)[known].mean()) for other in (samples.y, floats.predictions))
+    return Loss(len(samples), floats.accuracy, right, same)

@@ -19,10 +19,11 @@ from leanspike.core.errors import MissingTool
 from leanspike.core.trace import Trace
 from leanspike.ir import Program
 from leanspike.ir.counts import multiplies, synapses
+from leanspike.ir.fast import step_predictions
 from leanspike.measure.activity import LayerActivity, firing_rates, sparsity, spikes_per_sample
 from leanspike.measure.energy import energies
 from leanspike.measure.footprint import Footprint, footprint
-from leanspike.measure.quality import accuracy, correct, wilson
+from leanspike.measure.quality import accuracy, share_interval
 from leanspike.measure.tally import Tally, tally
 from leanspike.measure.work import Executed, arithmetic
 
@@ -69,7 +70,8 @@ def measure(
 
     Args:
         raw: ``[N, *program.input.raw.shape]`` integers, N >= 1.
-        labels: ``[N]`` true classes.
+        labels: ``[N]`` true classes, or ``[N, T]`` of every step, -1 for none; the decisions are then those of the
+            steps, and all figures a sample stay those of whole samples.
         numbers: ``[N]`` sample numbers for the rate encoding.
 
     Raises:
@@ -78,13 +80,14 @@ def measure(
     trace, found = _run(program, raw, numbers)
     synaptic = {name: float(done.sum()) for name, done in found.operations.items()}
     layers = [_activity(program, op.result.name, trace.spikes[op.result.name]) for op in program.spiking]
-    right, steps = correct(trace.predictions, labels), float(trace.steps.mean())
+    steps = float(trace.steps.mean())
+    predictions = trace.predictions if labels.ndim == 1 else step_predictions(program, raw, numbers)
     multiplied = {op.result.name for op in synapses(program) if multiplies(op, program)}
     work = Executed(arithmetic(program, found))
     return Measurement(
-        trace.predictions,
-        accuracy(trace.predictions, labels),
-        wilson(right, len(labels)),
+        predictions,
+        accuracy(predictions, labels),
+        share_interval(predictions, labels),
         steps,
         spikes_per_sample(layers),
         dict(firing_rates(layers)),

@@ -2,11 +2,13 @@
 
     accuracy   a = c / n                                             c correct of n samples
     Wilson     (a + z²/2n ± z sqrt(a(1-a)/n + z²/4n²)) / (1 + z²/n)     interval of one trial: which samples were drawn
+    ratio      a ± z sqrt(n/(n-1) Σ (c_i - a m_i)²) / Σ m_i          of steps' labels, c_i correct of m_i in sequence i
     Student    mean ± t(n-1) · s / sqrt(n)                           interval over seeds: which training run was drawn
     Welch      (m₁ - m₂) ± t(ν) sqrt(s₁²/n₁ + s₂²/n₂)                interval of a difference between two sets of seeds
 
 E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927) 209-212.
 B. L. Welch, Biometrika 34 (1947) 28-35, ν by Satterthwaite. The distribution of t: Abramowitz and Stegun 26.7.3-4.
+A ratio: W. G. Cochran, "Sampling Techniques", 3rd ed. 1977, 6.5.
 """
 
 from __future__ import annotations
@@ -35,12 +37,12 @@ class Mean:
 
 
 def correct(predictions: Ints, labels: Ints) -> int:
-    """How many of ``predictions [N]`` equal ``labels [N]``.
+    """How many of ``predictions [N]`` equal ``labels [N]``; of steps ``[N, T]`` each, labels of -1 aside.
 
     Raises:
         DataError: the shapes differ or there is no sample.
     """
-    if predictions.shape != labels.shape or predictions.ndim != 1 or predictions.size == 0:
+    if predictions.shape != labels.shape or predictions.ndim not in (1, 2) or predictions.size == 0:
         raise DataError(
             f"accuracy needs two equally long lists of classes, found {predictions.shape} and {labels.shape}",
             remedy="give predictions [N] and labels [N] with N >= 1",
@@ -50,7 +52,29 @@ def correct(predictions: Ints, labels: Ints) -> int:
 
 def accuracy(predictions: Ints, labels: Ints) -> float:
     """Share of right predictions, 0..1; see :func:`correct`."""
-    return correct(predictions, labels) / len(labels)
+    return correct(predictions, labels) / labelled(labels)
+
+
+def labelled(labels: Ints) -> int:
+    """How many labels there are: samples, or steps whose label is not -1."""
+    return int(np.count_nonzero(labels >= 0))
+
+
+def share_interval(predictions: Ints, labels: Ints, confidence: float = 0.95) -> tuple[float, float]:
+    """The interval of an accuracy: Wilson's; of labels of steps that of a ratio over sequences, cut to 0..1.
+
+    Steps of one sequence are not independent: which sequences were drawn is what varies.
+    """
+    right = correct(predictions, labels)
+    if labels.ndim == 1:
+        return wilson(right, len(labels), confidence)
+    known, hits = (labels >= 0).sum(1), ((predictions == labels) & (labels >= 0)).sum(1)
+    share, count = right / known.sum(), len(labels)
+    if count < 2:
+        return 0.0, 1.0
+    error = math.sqrt(count / (count - 1) * float(((hits - share * known) ** 2).sum())) / float(known.sum())
+    spread = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+    return max(0.0, share - spread), min(1.0, share + spread)
 
 
 def wilson(right: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -112,6 +136,7 @@ def confusion(predictions: Ints, labels: Ints, classes: int) -> npt.NDArray[np.i
         DataError: a class lies outside 0..K-1; see also :func:`correct`.
     """
     correct(predictions, labels)
+    predictions, labels = predictions[labels >= 0], labels[labels >= 0]
     for found in (predictions, labels):
         if found.min() < 0 or found.max() >= classes:
             raise DataError(f"classes run from 0 to {classes - 1}, found {found.min()} to {found.max()}")

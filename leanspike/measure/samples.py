@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Raw samples ``[N, *program.input.raw.shape]`` of a data set, their labels and numbers, ``[N]`` each."""
+    """Raw samples ``[N, *program.input.raw.shape]`` of a data set, their labels and numbers, ``[N]`` each; labels of
+    steps ``[N, T]``, -1 for none."""
 
     dataset: str
     raw: npt.NDArray[Any]

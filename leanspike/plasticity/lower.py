@@ -29,8 +29,8 @@ from leanspike.core.errors import LoweringError
 from leanspike.core.records import require
 from leanspike.ir import Array, IntType, Value
 from leanspike.ir.inttype import SPIKE
+from leanspike.ir.narrow import fitted
 from leanspike.ir.ops import Shape
-from leanspike.ir.ranges import fitted
 from leanspike.plasticity.config import StdpConfig
 from leanspike.plasticity.encoding import LEVELS, final_seed, table
 from leanspike.plasticity.reference import Learned

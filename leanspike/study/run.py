@@ -60,7 +60,7 @@ def run(
     require(
         bool(config.network) == bool(build), "network", config.network, "a name where, and only where, build is given"
     )
-    known = data or data_sets.load(config.run.dataset)
+    known = data_sets.whole_samples(data or data_sets.load(config.run.dataset))
     _check(config, known, build)
     check_folder(out, config.hash, to_dict(config))
     store = open_store(storage, config) if storage else None

@@ -37,7 +37,7 @@ class Samples:
 
     Attributes:
         x: ``[N, ...]`` uint8 or float32.
-        y, numbers: ``[N]`` int64, labels and stream numbers of the rate encoder.
+        y, numbers: ``[N]`` int64, labels and stream numbers of the rate encoder; labels of steps ``[N, T]``.
     """
 
     x: Tensor
@@ -51,6 +51,11 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.y)
+
+    @property
+    def labels(self) -> float:
+        """Labels a sample has, on average: 1, or of steps those that are known."""
+        return float((self.y >= 0).sum()) / max(1, len(self.y))
 
     def take(self, chosen: Tensor) -> Samples:
         """The samples with these indices."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch.nn.functional import cross_entropy
 
 from leanspike.core.rng import derive
 from leanspike.data import Split
+from leanspike.encode import encoded_shape
 from leanspike.nn import Network, readout, readout_at_every_step
 from leanspike.train.batches import Draw, Samples, scaled
 from leanspike.train.coding import coded
@@ -30,8 +32,8 @@ class Evaluation:
     """A network's answers on N samples; an artificial network has no layers here and a single step.
 
     Attributes:
-        logits: ``[N, K]`` scores after the last step.
-        labels: ``[N]``.
+        logits: ``[N, K]`` scores after the last step; ``[N, T, K]`` after every one where labels are those of steps.
+        labels: ``[N]``, or ``[N, T]`` with -1 for steps that have none.
         loss: the configured loss, mean over samples.
         spikes: total number of spikes a sample, a spiking layer each.
         rates: mean firing rate of every neuron, ``[features]`` of each spiking layer.
@@ -50,7 +52,7 @@ class Evaluation:
 
     @property
     def predictions(self) -> Labels:
-        """``[N]``, the class with the highest score, the first of equal ones."""
+        """As the labels, the class with the highest score, the first of equal ones."""
         return np.asarray(self.logits.argmax(-1))
 
     @property
@@ -67,8 +69,8 @@ class Evaluation:
 
     @property
     def accuracy(self) -> float:
-        """Share of right predictions."""
-        return self.correct / len(self.labels)
+        """Share of right predictions, of steps that have a label where labels are those of steps."""
+        return self.correct / int((self.labels >= 0).sum())
 
     @property
     def layer_rates(self) -> tuple[float, ...]:
@@ -108,7 +110,7 @@ def evaluate(
     training, device = network.training, next(network.parameters()).device
     network.eval()
     samples = Samples.of(split, device)
-    batch = batch_size or _batch_size(samples, config)
+    batch = batch_size or _batch_size(samples, config, network)
     sums = _Sums()
     for start in range(0, len(samples), batch):
         piece = Samples(*(part[start : start + batch] for part in (samples.x, samples.y, samples.numbers)))
@@ -126,7 +128,9 @@ def _add_spiking(
     seed, count = derive(config.seed, Draw.ENCODE_EVALUATION), len(piece)
     x = coded(piece.x, piece.numbers, network, config, seed)
     output = network(x)
-    sums.logits.append(readout(output, network.readout))
+    per_step = piece.y.dim() == 2
+    scores = readout_at_every_step(output, network.readout).transpose(0, 1) if per_step else None
+    sums.logits.append(readout(output, network.readout) if scores is None else scores)
     sums.loss += float(classification(output, piece.y, network.readout, config)) * count
     sums.spikes = sums.spikes + np.array([layer.count() for layer in output.hidden])
     rates = [layer.rates() * count for layer in output.hidden]
@@ -161,6 +165,8 @@ def _evaluation(sums: _Sums, split: Split, steps: bool, operations: bool) -> Eva
     )
 
 
-def _batch_size(samples: Samples, config: RunConfig) -> int:
-    values = samples.x[0].numel() * config.timesteps
-    return max(1, min(512, _VALUES_AT_ONCE // values))
+def _batch_size(samples: Samples, config: RunConfig, network: nn.Module) -> int:
+    """So many that the widest signal of all steps stays small."""
+    widest = [math.prod(encoded_shape(tuple(samples.x.shape[1:]), config.encoder, config.timesteps))]
+    widest += [layer.channels for layer in network.neurons] if isinstance(network, Network) else []
+    return max(1, min(512, _VALUES_AT_ONCE // (max(widest) * config.timesteps)))

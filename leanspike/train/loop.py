@@ -33,6 +33,7 @@ from leanspike.train.config import RunConfig
 from leanspike.train.constraint import Constraint
 from leanspike.train.devices import generator_of, make_fabric, reduce
 from leanspike.train.evaluate import evaluate
+from leanspike.train.labels import check_labels
 from leanspike.train.mismatch import check_mismatch, mismatched
 from leanspike.train.networks import build_network, store_network
 from leanspike.train.objective import Objective
@@ -126,6 +127,7 @@ def fit(
         if network is None:
             network = build_network(config, data.shape, len(data.classes))
         check_mismatch(network, config.train.mismatch)
+        check_labels(network, config, data)
         fabric = fabric or make_fabric(config, devices, nodes)
         possible, key = fabric.world_size <= min(config.train.batch_size, len(training)), "train.batch_size"
         require(possible, key, config.train.batch_size, f"a sample for each of the {fabric.world_size} processes")
@@ -218,12 +220,13 @@ def _close_epoch(run: _Run, state: State, seen: int, rate: float, seconds: float
     if not math.isfinite(loss):
         remedy = "lower it, or set train.clip_norm=1"
         raise Diverged(f"the loss is {loss} in epoch {state.epoch + 1}", where="train.learning_rate", remedy=remedy)
+    labels = run.samples.labels
     with averaged(state.average, run.network):
         validation_loss, validation_accuracy, rates = _validate(run)
         state.epoch, state.step = state.epoch + 1, 0
         seconds += time.monotonic() - started
         score = (validation_loss, validation_accuracy, rates)
-        record = EpochRecord(state.epoch, loss / seen, right / seen, *score, rate, seconds, speed)
+        record = EpochRecord(state.epoch, loss / seen, right / (seen * labels), *score, rate, seconds, speed)
         state.history.append(record)
         settled = state.epoch >= run.constraint.settled_at or state.epoch == run.config.train.epochs
         if settled and _better(state.history, state.best_epoch):

@@ -5,6 +5,7 @@ r"""Losses on what the output layer does, with y the labels and CE the softmax c
     membrane  CE(readout(u), y)                          u: output potential; last, max or mean over t, mean by default
     tet       (1 - lambda) mean_t CE(u[t], y) + lambda mean((u - phi)^2)
                                                          phi: threshold; Deng et al. 2022, arXiv:2202.11946, eq. 10-12
+    per step  sum over labelled t of CE(u[t], y[t]) / T  labels of steps, -1 for none; the readout is membrane_last
     penalty   weight * mean_l (r_l - target_l)^2         r_l: mean rate of spiking layer l, spikes a neuron and step;
                                                          cf. Zenke & Vogels 2021, Neural Computation 33:899
 
@@ -26,10 +27,12 @@ def classification(output: Output, labels: Tensor, kind: str, config: RunConfig)
 
     Args:
         output: of the network, ``[T, B, K]`` within.
-        labels: ``[B]`` int64.
+        labels: ``[B]`` int64, or ``[B, T]`` with -1 for steps that have none.
         kind: the network's readout.
     """
     train = config.train
+    if labels.dim() == 2:
+        return per_step(output.potential, labels, train.label_smoothing)
     if train.loss == "tet":
         return tet(output.potential, labels, config.neuron.threshold, train.tet_lambda, train.label_smoothing)
     if train.loss == "membrane" and not kind.startswith("membrane"):
@@ -49,6 +52,19 @@ def tet(potential: Tensor, labels: Tensor, phi: float, weight: float, label_smoo
     steps = potential.shape[0]
     entropy = cross_entropy(potential.flatten(0, 1), labels.repeat(steps), label_smoothing=label_smoothing)
     return (1 - weight) * entropy + weight * (potential - phi).square().mean()
+
+
+def per_step(potential: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """The cross-entropy of every labelled step, summed; over all steps, labelled or not: a sum over samples.
+
+    Args:
+        potential: ``[T, B, K]``.
+        labels: ``[B, T]`` int64, -1 for none.
+    """
+    flat = labels.t().flatten()
+    smoothing = {"label_smoothing": label_smoothing, "ignore_index": -1}
+    total: Tensor = cross_entropy(potential.flatten(0, 1), flat, reduction="sum", **smoothing)  # type: ignore[arg-type]
+    return total / max(1, flat.numel())
 
 
 def targets(rates: Tensor, target_rates: tuple[float, ...]) -> Tensor:

@@ -10,12 +10,19 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from leanspike.core.records import require
-from leanspike.nn import Network, Output, readout
+from leanspike.nn import Network, Output, readout, readout_at_every_step
 from leanspike.train.batches import scaled
 from leanspike.train.coding import coded, straight_to_bits
 from leanspike.train.config import RunConfig
 from leanspike.train.constraint import Constraint
 from leanspike.train.losses import classification, rate_penalty
+
+
+def decisions(output: Output, kind: str, labels: Tensor) -> Tensor:
+    """Classes ``[B]`` after the last step, or ``[B, T]`` after every one where the labels are those of steps."""
+    if labels.dim() == 2:
+        return readout_at_every_step(output, kind).argmax(-1).t()
+    return readout(output, kind).argmax(-1)
 
 
 class Objective(nn.Module):
@@ -44,7 +51,7 @@ class Objective(nn.Module):
 
         Args:
             x: ``[B, ...]`` uint8 or float32.
-            numbers, labels: ``[B]`` int64.
+            numbers, labels: ``[B]`` int64; labels of steps ``[B, T]``, of which the right ones are counted.
             seed: of the encoder.
             share: samples in the piece over samples in the batch, times processes: the average over the processes
                 of the sum over their pieces is the mean over the whole batch.
@@ -57,7 +64,7 @@ class Objective(nn.Module):
 
         def loss_of(output: Output, samples: slice) -> Tensor:
             network, own = cast(Network, self.network), labels[samples]
-            right.add_((readout(output, network.readout).detach().argmax(-1) == own).sum())
+            right.add_((decisions(output, network.readout, own).detach() == own).sum())
             part = share * len(own) / len(labels)
             loss = classification(output, own, network.readout, self.config) * part
             return loss + self._penalties(output, part)

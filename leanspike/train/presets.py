@@ -19,6 +19,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "model": {"norm": "batch"},
         "train": {"augment_flip": True, "epochs": 30, "optimizer": "adamw", "weight_decay": 0.1, "ema": 0.998},
     },
+    "ecg-qtdb": {
+        "timesteps": 1301,
+        "encoder": {"kind": "frames"},
+        "model": {"readout": "membrane_last"},
+        "train": {"batch_size": 32},
+    },
     "cifar10": {"train": {"augment_shift": 2, "augment_flip": True}},
 }
 

@@ -56,7 +56,7 @@ def tune(
     require(workers >= 1, "--workers", workers, "a whole number from 1 up")
     require(trials >= 1, "--trials", trials, "a whole number from 1 up")
     require(minutes is None or minutes > 0, "--minutes", minutes, "a number above 0")
-    known, started = data or data_sets.load(config.run.dataset), time.time()
+    known, started = data_sets.whole_samples(data or data_sets.load(config.run.dataset)), time.time()
     config.check(known.shape)
     for point in config.corners():
         build_network(config.run_at(point), known, ann=False)

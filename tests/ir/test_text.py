@@ -142,7 +142,7 @@ def test_what_is_missing_is_named() -> None:
         ir.parse(SMALL.replace("steps 4\n", "").replace("readout membrane_last u\n", ""), small().arrays)
 
 
-@pytest.mark.parametrize("first", ["", "leanspike program 3", "leanspike program 1 ", "#!/bin/sh"])
+@pytest.mark.parametrize("first", ["", "leanspike program 4", "leanspike program 1 ", "#!/bin/sh"])
 def test_another_version_or_another_text_is_refused(first: str) -> None:
     with pytest.raises(ProgramError, match="this leanspike reads 'leanspike program 3' and older"):
         ir.parse(SMALL.replace("leanspike program 1", first), small().arrays)
