@@ -15,8 +15,8 @@ from leanspike.engine import EVENT, Decision, Grid, Session, Windows
 from leanspike.engine.stream_rules import step_shape
 from leanspike.ir import Delta, Latency, Sequence
 from leanspike.ir.encodings import encode
+from leanspike.ir.narrow import fitted, narrowed
 from leanspike.ir.ops import parameters
-from leanspike.ir.ranges import fitted, narrowed
 from leanspike.ir.readout import Scores
 from leanspike.ir.reference import step
 from leanspike.targets.conformance import Case, cases

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from leanspike import ir
 from leanspike.engine import EVENT
-from leanspike.ir.ranges import fitted
+from leanspike.ir.narrow import fitted
 
 WIDTH, HEIGHT, STEPS = 5, 4, 3
 ONE = ir.IntType(1, False)
