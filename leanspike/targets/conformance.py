@@ -298,7 +298,7 @@ def assert_equal(case: Case, name: str, folder: Path) -> None:
 
 
 def expressed(program: Program) -> list[tuple[str, str]]:
-    """What a target may refuse in a program: keywords, each with its place; ``map`` for the scores of a map, ``adapt`` for
+    """What a target may refuse in a program: keywords, each with its place; ``map``: the scores of a map, ``adapt``:
     thresholds that adapt."""
     found = [(op.keyword, op.result.name) for op in program.operations]
     found += [("adapt", op.result.name) for op in program.spiking if op.adapt is not None]
