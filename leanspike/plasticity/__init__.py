@@ -1,5 +1,6 @@
 """Learning without back-propagation: spike-timing-dependent plasticity, Diehl & Cook's network, labels, programs."""
 
+from leanspike.plasticity import answer, encoding, reward
 from leanspike.plasticity.config import NeuronConfig, RuleConfig, StdpConfig
 from leanspike.plasticity.kernel import present
 from leanspike.plasticity.labels import Labels, assign, decide, matrix
@@ -16,10 +17,13 @@ __all__ = [
     "StdpConfig",
     "StdpLowering",
     "Trained",
+    "answer",
     "assign",
     "decide",
+    "encoding",
     "fit",
     "lower",
     "matrix",
     "present",
+    "reward",
 ]
