@@ -2,8 +2,8 @@
 
     python recipes/stdp_mnist.py --out runs/stdp-mnist --results results/plasticity/mnist.json
 
-Every run is ``leanspike stdp mnist`` with the options of its row; one that was cut off goes on where it was, and finished
-ones are read again. Then the programs of the first seed run on the reference interpreter, the engine, C and ONNX.
+Every run is ``leanspike stdp mnist`` with the options of its row; one that was cut off goes on where it was, and
+finished ones are read again. Then the first seed's programs run on the reference interpreter, the engine, C and ONNX.
 Settings were chosen on 10,000 training samples held out (``--set validation=0.1667``), never on the test set; the
 runs here learn from all 60,000.
 
