@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({"report": str(path)}) if args.json else f"report: {path}")
         return 0
     study = load(args.folder)
+    if study.configuration.get("kind") == "comparison":
+        return _compared(study, args)
     if study.aims:
         return _tuned(study, args)
     overview = survey(study)
@@ -54,6 +56,16 @@ def run(args: argparse.Namespace) -> int:
     if overview.missing:
         print(overview.missing)
     print(f"report: {path}")
+    return 0
+
+
+def _compared(study: Study, args: argparse.Namespace) -> int:
+    from leanspike.report import build, comparison
+
+    path, found = build(args.folder), comparison.survey(study)
+    told = comparison.sentence(comparison.ranked(found))
+    facts = {"report": str(path), "trials": len(study.trials), "planned": study.planned, "finding": told}
+    print(json.dumps(facts, ensure_ascii=False) if args.json else f"{comparison.text(study)}report: {path}")
     return 0
 
 

@@ -76,6 +76,7 @@ class Epoch:
     flip: Tensor | None
     late: Tensor | None
     drop_seed: int
+    bands: Tensor | None
     config: TrainConfig
 
     @staticmethod
@@ -84,8 +85,10 @@ class Epoch:
         count, device = len(samples), samples.x.device
         draws = torch.Generator().manual_seed(derive(seed, Draw.ORDER, epoch))
         order = torch.randperm(count, generator=draws).to(device)
-        images = samples.x.dim() in (4, 5)
-        require(images or not config.augment_shift, "train.augment_shift", config.augment_shift, "0: no images")
+        images, series = samples.x.dim() in (4, 5), samples.x.dim() == 3
+        told = "0: neither images nor series"
+        require(images or series or not config.augment_shift, "train.augment_shift", config.augment_shift, told)
+        require(series or not config.augment_bands, "train.augment_bands", config.augment_bands, "0: no series")
         require(images or not config.augment_flip, "train.augment_flip", config.augment_flip, "false: no images")
         draws = torch.Generator().manual_seed(derive(seed, Draw.AUGMENT, epoch))
         width = 2 * config.augment_shift + 1
@@ -96,7 +99,9 @@ class Epoch:
             require(recordings or not value, f"train.{key}", value, "0: no frames of events")
         reach = config.augment_time
         late = torch.randint(-reach, reach + 1, (count,), generator=draws).to(device) if reach else None
-        return Epoch(order, shift, flip, late, derive(seed, Draw.DROP, epoch), config)
+        width = 2 * config.augment_bands + 1
+        bands = torch.randint(width, (count,), generator=draws).to(device) if config.augment_bands else None
+        return Epoch(order, shift, flip, late, derive(seed, Draw.DROP, epoch), bands, config)
 
     def steps(self, processes: int) -> int:
         """Batches in the epoch; a last one with fewer samples than processes is left out."""
@@ -115,12 +120,21 @@ class Epoch:
         shift = torch.split(self.shift[:, share], limit, dim=1) if self.shift is not None else [None] * len(order)
         flip = torch.split(self.flip[share], limit) if self.flip is not None else [None] * len(order)
         late = torch.split(self.late[share], limit) if self.late is not None else [None] * len(order)
+        bands = torch.split(self.bands[share], limit) if self.bands is not None else [None] * len(order)
         kept = self._kept(samples, step, share, limit) if self.config.augment_drop else [None] * len(order)
-        for piece, *draws, piece_late, piece_kept in zip(order, shift, flip, late, kept, strict=True):
+        for piece, *draws, piece_late, piece_bands, piece_kept in zip(order, shift, flip, late, bands, kept, strict=True):
             taken = samples.take(piece)
-            x = augmented(taken.x, self.config.augment_shift, *draws)
+            if taken.x.dim() == 3:
+                x = self._moved(taken.x, draws[0], piece_bands)
+            else:
+                x = augmented(taken.x, self.config.augment_shift, *draws)
             x = x if piece_late is None else delayed(x, piece_late)
             yield Samples(x if piece_kept is None else x * piece_kept, taken.y, taken.numbers)
+
+    def _moved(self, x: Tensor, shift: Tensor | None, bands: Tensor | None) -> Tensor:
+        """Series moved by what was drawn: ``shift[0]`` in time, ``bands`` across channels."""
+        time = None if shift is None else shift[0] - self.config.augment_shift
+        return shifted(x, time, None if bands is None else bands - self.config.augment_bands)
 
     def _kept(self, samples: Samples, step: int, share: slice, limit: int) -> Sequence[Tensor]:
         """Which spikes of a batch stay: drawn for the whole batch, so that processes and pieces see the same."""

@@ -33,9 +33,11 @@ class TrainConfig:
             step, one for all spiking layers or one a layer (none given: 0).
         patience: stop after this many epochs without a better validation accuracy; 0 is off.
         validation: share of the training set held out to choose the epoch; 0 keeps the last epoch.
-        augment_shift, augment_flip: shift images by up to so many pixels a side; mirror half of them.
+        augment_shift, augment_flip: shift images by up to so many pixels a side; mirror half of them. A series
+            is shifted by up to so many values in time, those at its ends held.
         augment_drop, augment_time: of frames of events, silence each spike with this probability; move all frames by
             up to so many in time.
+        augment_bands: shift a series by up to so many channels, where they are bands of frequency in order.
         ema: decay of a running average of the weights, which is then the network that is kept; 0 is off.
         micro_batch: samples computed at once, where the loss allows cutting a batch; 0 asks the network.
         precision: Lightning Fabric's name of the arithmetic.
@@ -63,6 +65,7 @@ class TrainConfig:
     augment_flip: bool = False
     augment_drop: float = 0.0
     augment_time: int = 0
+    augment_bands: int = 0
     ema: float = 0.0
     micro_batch: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
@@ -73,8 +76,8 @@ class TrainConfig:
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "a whole number from 1 up")
         for key in ("learning_rate", "gamma"):
             require(getattr(self, key) > 0, f"train.{key}", getattr(self, key), "a number above 0")
-        off = ("weight_decay", "clip_norm", "rate_penalty", "patience", "augment_shift", "augment_time", "micro_batch")
-        for key in off:
+        off = ("weight_decay", "clip_norm", "rate_penalty", "patience", "micro_batch")
+        for key in (*off, "augment_shift", "augment_time", "augment_bands"):
             require(getattr(self, key) >= 0, f"train.{key}", getattr(self, key), "0 (off) or more")
         for key in ("momentum", "label_smoothing", "validation", "ema", "augment_drop"):
             require(0 <= getattr(self, key) < 1, f"train.{key}", getattr(self, key), "from 0 up to, not including, 1")
