@@ -33,8 +33,8 @@ METHOD = (
     "integer programs, which every target executes spike for spike; operations are executed ones, and a zero costs "
     "nothing. The rivals were trained and tested in 32-bit floats; their operations are counts of their equations, priced as if "
     "8-bit integers did, and activation functions are left out: both are in their favour.",
-    "Energy of memory models: of programs on up to 64 test samples spread over the test set. A model that prices only "
-    "spikes has no figure for multiplications, and says nothing where there are some.",
+    "Energy of programs by every model is that of up to 64 test samples spread over the test set. A model that prices "
+    "only spikes has no figure for multiplications, and says nothing where there are some.",
     "Ranks: on each set 1 is the best mean accuracy. Pairs are compared by Wilcoxon's signed ranks over the sets, with "
     "Holm's correction; models joined by a bar do not differ at the 5 % level.",
 )

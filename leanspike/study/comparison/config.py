@@ -27,12 +27,24 @@ SPIKING = ("lif", "rlif", "alif")
 RIVALS = ("lstm", "gru", "cnn")
 NEIGHBOUR = "1nn-dtw"
 MODELS = (*SPIKING, *RIVALS, NEIGHBOUR)
-RATES = (0.01, 0.03, 0.003)
-"""Learning rates, in the order in which they are tried."""
-OPTIONS: Mapping[str, tuple[tuple[str, Any], ...]] = {
-    **dict.fromkeys(SPIKING, (("encoder.kind", "current"), ("encoder.kind", "population"))),
-    **dict.fromkeys(RIVALS, (("model.dropout", 0.0), ("model.dropout", 0.2))),
-}
+RATE, ENCODER, DROPOUT = "train.learning_rate", "encoder.kind", "model.dropout"
+SPIKING_SETTINGS: tuple[Point, ...] = (
+    {RATE: 0.01, ENCODER: "current"},
+    {RATE: 0.01, ENCODER: "population"},
+    {RATE: 0.03, ENCODER: "current"},
+    {RATE: 0.03, ENCODER: "population"},
+    {RATE: 0.003, ENCODER: "current"},
+    {RATE: 0.003, ENCODER: "population"},
+)
+RIVAL_SETTINGS: tuple[Point, ...] = (
+    {RATE: 0.01, DROPOUT: 0.0},
+    {RATE: 0.03, DROPOUT: 0.0},
+    {RATE: 0.01, DROPOUT: 0.2},
+    {RATE: 0.03, DROPOUT: 0.2},
+    {RATE: 0.003, DROPOUT: 0.0},
+    {RATE: 0.003, DROPOUT: 0.2},
+)
+"""What the models are tuned over, in the order in which it is tried."""
 ADAPT_STRENGTH = 0.3
 BASE: dict[str, Any] = {
     "encoder": {"kind": "current"},
@@ -77,7 +89,7 @@ class ComparisonConfig:
         require(self.size >= 100, "--size", self.size, "100 parameters or more")
         for key in ("steps", "seeds", "updates"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "a whole number from 1 up")
-        most = len(RATES) * 2
+        most = len(SPIKING_SETTINGS)
         require(1 <= self.trials <= most, "--trials", self.trials, f"1 to {most}: every model has so many settings")
         require(0 < self.tuning_share <= 1, "tuning_share", self.tuning_share, "a share above 0, at most 1")
         require(self.run.train.validation > 0, "train.validation", 0, "above 0: settings are chosen by it")
@@ -96,9 +108,7 @@ class ComparisonConfig:
         """The settings that a model is tuned over, the first ones of its table; none of 1-NN DTW."""
         if model == NEIGHBOUR:
             return []
-        table = itertools.product(RATES, OPTIONS[model])
-        points: list[Point] = [{"train.learning_rate": rate, key: value} for rate, (key, value) in table]
-        return points[: self.trials]
+        return list((SPIKING_SETTINGS if model in SPIKING else RIVAL_SETTINGS)[: self.trials])
 
     def tuning_points(self) -> list[Point]:
         """Every point of the tuning, with its set and its model."""
@@ -133,10 +143,3 @@ def spiking_run(run: RunConfig, model: str, width: int) -> RunConfig:
     if model == "alif" and not run.neuron.adapts:
         values = merge(values, {"neuron": {"adapt_strength": ADAPT_STRENGTH}})
     return from_dict(RunConfig, values)
-
-
-def trained_config(train: TrainConfig) -> str:
-    """The common training in words."""
-    return (
-        f"{train.optimizer}, weight decay {train.weight_decay:g}, batches of {train.batch_size}, {train.schedule} rate"
-    )
