@@ -31,8 +31,8 @@ METHOD = (
     "window is chosen by leave-one-out on the training set, and it has no seeds.",
     "Accuracy, spikes, operations and memory of the spiking networks (LIF, recurrent LIF, ALIF) are those of their "
     "integer programs, which every target executes spike for spike; operations are executed ones, and a zero costs "
-    "nothing. The rivals were trained and tested in 32-bit floats; their operations are counts of their equations, priced as if "
-    "8-bit integers did, and activation functions are left out: both are in their favour.",
+    "nothing. The rivals were trained and tested in 32-bit floats; their operations are counts of their equations, "
+    "priced as if 8-bit integers did, and activation functions are left out: both are in their favour.",
     "Energy of programs by every model is that of up to 64 test samples spread over the test set. A model that prices "
     "only spikes has no figure for multiplications, and says nothing where there are some.",
     "Ranks: on each set 1 is the best mean accuracy. Pairs are compared by Wilcoxon's signed ranks over the sets, with "
@@ -96,7 +96,7 @@ def sentence(order: Ranking | None) -> str:
     told = ", ".join(f"{NAMES[m]} {rank:.2f}" for m, rank in zip(order.methods, order.ranks, strict=True))
     differing = [p for p in order.pairs if p.differs]
     pairs = "; ".join(f"{NAMES[p.first]} is better than {NAMES[p.second]} (p = {p.corrected:.3g})" for p in differing)
-    verdict = pairs or f"no pair differs at the {ALPHA:.0%} level"
+    verdict = pairs or f"no pair differs at the {percent(ALPHA, 0)} level"
     return f"Mean ranks over {plural(order.sets, 'set')}: {told}. After Holm's correction {verdict}."
 
 

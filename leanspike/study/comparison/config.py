@@ -21,7 +21,7 @@ from typing import Any
 from leanspike.core.records import content_hash, from_dict, merge, require, to_dict
 from leanspike.measure.pareto import Goal
 from leanspike.study.config import Point, nested
-from leanspike.train import RunConfig, TrainConfig
+from leanspike.train import RunConfig
 
 SPIKING = ("lif", "rlif", "alif")
 RIVALS = ("lstm", "gru", "cnn")
