@@ -33,7 +33,7 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--out", type=Path, required=True, metavar="RUN", help="folder of the run")
     parser.add_argument("--model", help="mlp, recurrent, convnet, vgg9, resnet19 or spikformer")
     parser.add_argument("--timesteps", type=int, metavar="T", help="number of timesteps")
-    parser.add_argument("--encoder", help="direct, rate, latency or delta")
+    parser.add_argument("--encoder", help="direct, rate, latency, current, delta, population or frames")
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training split")
     parser.add_argument("--seed", type=int, help="of everything random")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML, or the config.json of a run")

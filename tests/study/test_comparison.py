@@ -84,7 +84,6 @@ def cheapest(a: np.ndarray, b: np.ndarray, window: int) -> float:
 @pytest.mark.parametrize("window", [0, 2, 9])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_dtw_is_its_recursion(window: int, channels: int) -> None:
-    pytest.importorskip("dtaidistance", reason="needs dtaidistance")
     random = np.random.default_rng(0)
     a, b = random.random((3, channels, 10)), random.random((4, channels, 10))
     expected = np.array([[cheapest(x, y, window) for y in b] for x in a])
@@ -95,7 +94,6 @@ def test_dtw_is_its_recursion(window: int, channels: int) -> None:
 
 def test_the_window_is_learnt_on_the_training_set() -> None:
     """A bump anywhere against two bumps: only warping tells them apart."""
-    pytest.importorskip("dtaidistance", reason="needs dtaidistance")
     rows, labels = [], []
     for place in range(3, 30, 3):
         for label in (0, 1):
@@ -120,7 +118,6 @@ def test_without_the_library_it_says_so(monkeypatch: pytest.MonkeyPatch, sets: t
 
 
 def test_from_plan_to_page(sets: tuple[str, str], tmp_path: Path) -> None:
-    pytest.importorskip("dtaidistance", reason="needs dtaidistance")
     config, out = small(sets), tmp_path / "out"
     study = comparison.run(config, out, workers=0, command="leanspike study ...")
     figures = [trial for trial in study.trials if trial.accuracy is not None]
