@@ -122,7 +122,9 @@ class Epoch:
         late = torch.split(self.late[share], limit) if self.late is not None else [None] * len(order)
         bands = torch.split(self.bands[share], limit) if self.bands is not None else [None] * len(order)
         kept = self._kept(samples, step, share, limit) if self.config.augment_drop else [None] * len(order)
-        for piece, *draws, piece_late, piece_bands, piece_kept in zip(order, shift, flip, late, bands, kept, strict=True):
+        for piece, *draws, piece_late, piece_bands, piece_kept in zip(
+            order, shift, flip, late, bands, kept, strict=True
+        ):
             taken = samples.take(piece)
             if taken.x.dim() == 3:
                 x = self._moved(taken.x, draws[0], piece_bands)
@@ -143,6 +145,21 @@ class Epoch:
         start = step * self.config.batch_size
         mine = words[slice(share.start - start, share.stop - start, share.step)] >= self.config.augment_drop * (1 << 16)
         return torch.split(mine.to(samples.x.device, samples.x.dtype), limit)
+
+
+def shifted(x: Tensor, time: Tensor | None, bands: Tensor | None) -> Tensor:
+    """Series moved in time and across their channels; what lies at an end is held.
+
+    Args:
+        x: ``[B, C, L]``.
+        time, bands: ``[B]`` whole values by which a sample moves to the right, and up.
+    """
+    for axis, moves in ((2, time), (1, bands)):
+        if moves is not None:
+            places = torch.arange(x.shape[axis], device=x.device) - moves[:, None]
+            places = places.clamp(0, x.shape[axis] - 1)
+            x = x.gather(axis, (places[:, None, :] if axis == 2 else places[:, :, None]).expand(x.shape))
+    return x
 
 
 def augmented(x: Tensor, border: int, shift: Tensor | None, flip: Tensor | None) -> Tensor:
