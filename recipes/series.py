@@ -1,7 +1,7 @@
 """Networks of series at one size: 21 UCR sets, and spoken digits with known and unknown speakers: results/series.
 
-    python recipes/series.py --out runs/series                    all three, one after the other; each goes on after a kill
-    python recipes/series.py --out runs/series --only digits      one of ucr, digits, speakers
+    python recipes/series.py --out runs/series                  all three in turn; each goes on after a kill
+    python recipes/series.py --out runs/series --only digits    one of ucr, digits, speakers
 
 ucr       21 sets x LIF, ALIF, LSTM, GRU, 1-NN DTW; 2,000 parameters, at most 40 steps, 200 updates, 5 seeds
 digits    spoken digits, official split; LIF and GRU of 20,000 parameters, 40 steps, 600 updates, 5 seeds
