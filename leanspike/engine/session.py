@@ -176,6 +176,7 @@ class Session:
         The step of the last event stays open. What is astray or outside is dropped and counted. With ``pausing`` a step
         without a decision gives None. The generator must be run to its end.
         """
+        self._require_grid()
         given = np.ascontiguousarray(events, dtype=EVENT)
         self._next.value, count, at = 0, len(given), given.ctypes.data
         call, session, place = self._library.leanspike_session_feed, self._at, self._next_at
@@ -184,8 +185,14 @@ class Session:
 
     def advance(self, until: int) -> Iterator[Decision | None]:
         """Close every step of events that ends at tick ``until`` or before it; as :meth:`feed`."""
+        self._require_grid()
         while (found := self._library.leanspike_session_advance(self._at, until)) != NOTHING:
             yield self._decision() if found == DECISION else None
+
+    def _require_grid(self) -> None:
+        if self.grid is None:
+            remedy = "say how long a step is (--step-us)"
+            raise ProgramError("events need a grid of steps", where=f"program {self.program.name}", remedy=remedy)
 
     def _decision(self) -> Decision:
         return Decision(self._scores.copy(), int(self._scores.argmax()), self._record.used, self._record.steps)

@@ -22,7 +22,8 @@ from leanspike.data import events
 from leanspike.stream import udp, wire
 from leanspike.stream.sources import records
 
-BATCH_US = 2_000
+BATCH_US, ENDS = 2_000, 3
+"""Microseconds that are sent together; how often the end is told where a datagram may be lost."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
         found = repeated(records(events.read(args.file)), args.repeat)
         with opened(args.to) as put:
             sent = send(found, put, args.speed)
+            for _ in range(1 if args.to == "-" else ENDS):
+                put(wire.end(sent))
+                time.sleep(0.05)
     except LeanspikeError as error:
         sys.stderr.write(f"leanspike: error: {error.line()}\n")
         return 2
@@ -70,7 +74,7 @@ def repeated(found: npt.NDArray[np.void], times: int) -> Iterator[npt.NDArray[np
 
 
 def send(recordings: Iterator[npt.NDArray[np.void]], put: Callable[[bytes], object], speed: float) -> int:
-    """Send recordings whose times go on, ``speed`` times as fast as they were (0: at once), and an end packet.
+    """Send recordings whose times go on, ``speed`` times as fast as they were (0: at once).
 
     Returns:
         how many events were sent.
@@ -86,7 +90,6 @@ def send(recordings: Iterator[npt.NDArray[np.void]], put: Callable[[bytes], obje
             for packet in wire.packed(part, sent):
                 put(packet)
             sent += len(part)
-    put(wire.end(sent))
     return sent
 
 

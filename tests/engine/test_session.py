@@ -282,4 +282,6 @@ def test_what_has_no_meaning_over_a_stream_is_refused() -> None:
             session.step(wrong)
     with pytest.raises(ProgramError, match="needs its values"):
         session.step()
+    with pytest.raises(ProgramError, match="events need a grid of steps"):
+        list(session.feed(random_events(3, 9)))
     assert session.steps == 0

@@ -191,37 +191,51 @@ static int on_time(Session *s, int64_t t) {
     return 1;
 }
 
-static void take(Session *s, const Event *event) {
-    const Plan *plan = s->plan;
-    if (event->x >= s->width || event->y >= s->height) {
-        s->outside++;
-        return;
+/* Take events from `next` on into the frame of the step at hand, up to the first of another step; where that one is. */
+static int64_t take(Session *s, const Event *events, int64_t next, int64_t count) {
+    const int64_t start = s->start, width = s->width, height = s->height, polarities = s->polarities;
+    const uint64_t ticks = (uint64_t)s->ticks;
+    const int32_t highest = (int32_t)s->plan->raw_highest, bits = s->plan->values[s->plan->input].form == BITS;
+    uint64_t *const words = s->frame;
+    int32_t *const counts = s->frame;
+    const int64_t first = next;
+    int64_t outside = 0, latest = s->latest;
+    for (; next < count; next++) {
+        const Event event = events[next];
+        if ((uint64_t)(event.t - start) >= ticks) break;
+        if (event.x >= width || event.y >= height) {
+            outside++;
+            continue;
+        }
+        const int64_t place = (event.y * width + event.x) * polarities + (polarities == 2 && event.on);
+        latest = MAX(latest, event.t);
+        if (bits) words[place / 64] |= 1ull << place % 64;
+        else counts[place] = MIN(counts[place] + 1, highest);
     }
-    const int64_t place = (event->y * s->width + event->x) * s->polarities + (s->polarities == 2 && event->on);
-    s->taken++;
-    s->latest = MAX(s->latest, event->t);
-    if (plan->values[plan->input].form == BITS) {
-        ((uint64_t *)s->frame)[place / 64] |= 1ull << place % 64;
-        return;
-    }
-    int32_t *count = (int32_t *)s->frame + place;
-    *count = (int32_t)MIN(*count + 1, plan->raw_highest);
+    s->outside += outside;
+    s->taken += next - first - outside;
+    s->latest = latest;
+    if (next > first) s->astray = 0;
+    return next;
 }
 
 /* Events from `*next` on, up to the first decision (with `pausing`: step); `*next` is the first that was not taken. */
 EXPORT int64_t leanspike_session_feed(Session *s, const Event *events, int64_t count, int64_t *next) {
-    for (; *next < count; ++*next) {
-        const Event *event = events + *next;
-        if (s->started && !on_time(s, event->t)) continue;
+    while (*next < count) {
+        const int64_t t = events[*next].t;
+        if (s->started && !on_time(s, t)) {
+            ++*next;
+            continue;
+        }
         if (!s->started) {
-            const int64_t past = event->t % s->ticks;
-            s->start = event->t - (past < 0 ? past + s->ticks : past);
-            s->latest = event->t;
+            const int64_t past = t % s->ticks;
+            s->start = t - (past < 0 ? past + s->ticks : past);
+            s->latest = t;
             s->started = 1;
         }
-        const int64_t found = leanspike_session_advance(s, event->t);
+        const int64_t found = leanspike_session_advance(s, t);
         if (found) return found;
-        take(s, event);
+        *next = take(s, events, *next, count);
     }
     return NOTHING;
 }
