@@ -1,4 +1,4 @@
-"""The streams of ``leanspike run``: which source an input is, and decisions, view and summary as they go out."""
+"""The streams of ``leanspike run``: their options, and decisions, view and summary as they go out."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leanspike.core.errors import ConfigError, DataError
+from leanspike.cli.stream_sources import holds_events, say, source
+from leanspike.core.errors import ConfigError
 from leanspike.core.files import writing
 from leanspike.core.records import require
 
 if TYPE_CHECKING:
     from leanspike import ir
     from leanspike.engine import Session
-    from leanspike.stream.sources import Lines, Source
-    from leanspike.stream.tally import Tally
     from leanspike.stream.view import View
 
 KINDS = ("packets", "events-text", "values", "values-text")
+MOST_GRACE_MS, MOST_GAP_S = 1_000_000, 1_000_000_000
 _ONLY = (
     "step_us", "window", "hop", "reset_each_window", "reset_readout", "exit_margin", "speed", "strict", "view", "out",
 )  # fmt: skip
@@ -64,30 +64,13 @@ def is_stream(args: argparse.Namespace) -> bool:
     Raises:
         ConfigError: it is not, but is given a stream's options. DataError: a file cannot be read.
     """
-    if args.stream or args.input.startswith("udp:") or (args.input != "-" and _holds_events(Path(args.input))):
+    if args.stream or args.input.startswith("udp:") or (args.input != "-" and holds_events(Path(args.input))):
         return True
     given = [name for name in _ONLY if getattr(args, name)]
     if given:
         remedy = "say which one the input is: --stream"
         raise ConfigError("is for streams", where=f"--{given[0].replace('_', '-')}", remedy=remedy)
     return False
-
-
-def _holds_events(path: Path) -> bool:
-    import numpy as np
-
-    from leanspike.data.events import SUFFIXES
-    from leanspike.stream.sources import is_packets
-
-    suffix = path.suffix.lower()
-    if suffix in (".npy", ".npz"):
-        try:
-            found: Any = np.load(path, allow_pickle=False, mmap_mode="r")
-        except (OSError, ValueError, EOFError):
-            return False
-        names = found.files if suffix == ".npz" else (found.dtype.names or ())
-        return {"t", "x", "y"} <= set(names)
-    return suffix in SUFFIXES or is_packets(path)
 
 
 def run(args: argparse.Namespace, program: ir.Program, origin: dict[str, Any]) -> int:
@@ -103,30 +86,29 @@ def run(args: argparse.Namespace, program: ir.Program, origin: dict[str, Any]) -
         tally.notes.append("the program's exit is not used: windows overlap")
     names = tuple(map(str, origin.get("classes", [])))
     with _interruptible(), contextlib.ExitStack() as open_until:
-        source = _source(args, session, tally, open_until)
-        _say(_title(session, args.step_us))
+        opened = source(args, session, tally, open_until)
+        say(_title(session, args.step_us))
         view = _view(args, session, names)
         emit, held = _emitter(args, open_until, view), Told(lambda _: None)
         held = replace(held, emit=emit, names=names, step_us=args.step_us, strict=args.strict)
         try:
-            found = decide(session, source, tally, held if view is None else replace(held, watch=view.watch))
+            found = decide(session, opened, tally, held if view is None else replace(held, watch=view.watch))
         finally:
             if view is not None:
                 view.close()
         emit({"summary": found})
     for note in tally.notes:
-        _say(note)
-    _say(_in_words(found))
+        say(note)
+    say(_in_words(found))
     return 0
 
 
 def _check(args: argparse.Namespace) -> None:
-    require(args.speed >= 0, "--speed", args.speed, "a number above 0; 0: as fast as the stream is taken")
-    require(args.grace_ms >= 0, "--grace-ms", args.grace_ms, "0 or more")
+    require(args.step_us is None or args.step_us >= 1, "--step-us", args.step_us, "1 or more")
+    require(0 <= args.speed < math.inf, "--speed", args.speed, "a number above 0; 0: as fast as the stream is taken")
+    require(0 <= args.grace_ms <= MOST_GRACE_MS, "--grace-ms", args.grace_ms, f"0 to {MOST_GRACE_MS:,}")
     least = 0 if args.step_us is None else 1e-6 * args.step_us
-    require(least <= args.max_gap_s <= 1e9, "--max-gap-s", args.max_gap_s, "a step's length or more")
-    file = args.input != "-" and not args.input.startswith("udp:")
-    require(not args.speed or (file and args.step_us), "--speed", args.speed, "used with a file and --step-us only")
+    require(least <= args.max_gap_s <= MOST_GAP_S, "--max-gap-s", args.max_gap_s, "a step's length or more")
 
 
 def _with_exit(args: argparse.Namespace, program: ir.Program) -> ir.Program:
@@ -158,76 +140,6 @@ def _session(args: argparse.Namespace, program: ir.Program, events: bool) -> Ses
     grid = Grid(args.step_us, round(1e6 * args.max_gap_s)) if events else None
     watched = args.view and sys.stdout.isatty()
     return Session(program, Windows(args.window, args.hop, reset), grid, pausing=watched)
-
-
-def _source(args: argparse.Namespace, session: Session, tally: Tally, until: contextlib.ExitStack) -> Source:
-    from leanspike.data import events
-    from leanspike.stream import sources, udp
-
-    shape, kind = session.shape, session.program.input.raw.type.dtype
-    if args.input.startswith("udp:"):
-        bound = until.enter_context(udp.bound(args.input))
-        _say(f"listening on udp://{bound.getsockname()[0]}:{bound.getsockname()[1]}")
-        return udp.Udp(bound, tally, shape, kind, round(1000 * args.grace_ms))
-    if args.input == "-" or (args.stream and not _is_array(args)) or sources.is_packets(Path(args.input)):
-        file = sys.stdin.buffer if args.input == "-" else until.enter_context(_opened(Path(args.input)))
-        if args.stream in ("packets", None):
-            return sources.Packets(file, tally, shape, kind)
-        if args.stream == "values":
-            return sources.RawSteps(file, tally, shape, kind)
-        _events_wanted(session, args.stream == "events-text")
-        return sources.event_lines(file, tally) if args.stream == "events-text" else _value_lines(file, tally, session)
-    if _is_array(args):
-        return _steps(args, session)
-    _events_wanted(session, True)
-    recording = events.read(Path(args.input), partial=not args.strict)
-    tally.dropped["damaged"] = sum("damaged" in note for note in recording.notes)
-    tally.notes += [f"{args.input}: {note}" for note in recording.notes]
-    return sources.Recording(recording, args.speed, args.step_us)
-
-
-def _is_array(args: argparse.Namespace) -> bool:
-    return args.stream == "values" and Path(args.input).suffix.lower() in (".npy", ".npz")
-
-
-def _events_wanted(session: Session, events: bool) -> None:
-    if events and session.grid is None:
-        from leanspike.engine.stream_rules import event_shape
-
-        event_shape(session.program)
-        remedy = "say how long a step is, as in training (20000 for 20 ms)"
-        raise ConfigError("is needed for events", where="--step-us", remedy=remedy)
-
-
-def _opened(path: Path) -> Any:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise DataError(f"cannot be read ({error.strerror})", where=path) from error
-
-
-def _steps(args: argparse.Namespace, session: Session) -> Source:
-    import numpy as np
-
-    from leanspike.stream.sources import Steps, raw_steps
-
-    path = Path(args.input)
-    try:
-        found: Any = np.load(path, allow_pickle=False, mmap_mode="r")
-        values = found["x"] if path.suffix.lower() == ".npz" else found
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise DataError(f"holds no steps ({error})", where=path, remedy="an array, or x in an .npz") from error
-    step = values.shape[2:] + values.shape[1:2] if values.ndim == 4 else values.shape[1:]
-    if values.ndim == 0 or math.prod(step) != math.prod(session.shape) or not np.issubdtype(values.dtype, np.number):
-        wanted = f"[N, {', '.join(map(str, session.shape))}]"
-        raise DataError(f"holds {values.dtype} {list(values.shape)}", where=path, remedy=f"give {wanted}, a row a step")
-    return Steps(values, raw_steps(session.program, session.shape), args.speed, args.step_us or 0.0)
-
-
-def _value_lines(file: Any, tally: Tally, session: Session) -> Lines:
-    from leanspike.stream.sources import Lines, raw_steps
-
-    return Lines(file, tally, math.prod(session.shape), float, raw_steps(session.program, session.shape))
 
 
 def _view(args: argparse.Namespace, session: Session, names: tuple[str, ...]) -> View | None:
@@ -285,7 +197,3 @@ def _in_words(found: dict[str, Any]) -> str:
         f"{found['decisions']:,} decisions in {found['steps']:,} steps, {late}, "
         f"{'no step length' if factor is None else f'{factor:,.2f} times real time'}; dropped: {dropped}"
     )
-
-
-def _say(line: str) -> None:
-    print(f"leanspike: {line}", file=sys.stderr, flush=True)

@@ -275,11 +275,13 @@ def raw_steps(program: Program, shape: tuple[int, ...]) -> Opener:
 
 
 def is_packets(path: Path) -> bool:
-    """Whether a file begins with a packet.
+    """Whether a file begins with a packet; nothing is read of what is no file.
 
     Raises:
         DataError: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(len(wire.MAGIC)) == wire.MAGIC

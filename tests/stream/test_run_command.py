@@ -186,6 +186,18 @@ def test_what_cannot_be_is_one_line(net: Path, recording: Path, tmp_path: Path, 
     np.save(image, np.zeros((1, HEIGHT, WIDTH)))
     assert "--window: is for streams" in refused(capsys, net, "--input", image, "--window", 3)
     assert "give [N, 4, 5, 2], a row a step" in refused(capsys, net, "--input", image, "--stream", "values")
+    packets = tmp_path / "packets"
+    packets.write_bytes(next(wire.packed(sent())))
+    assert "--speed" in refused(capsys, net, "--input", packets, *AFRESH, "--speed", 2)
+    for option, wrong in (
+        ("speed", "nan"),
+        ("speed", "inf"),
+        ("grace-ms", "inf"),
+        ("max-gap-s", "nan"),
+        ("step-us", 0),
+    ):
+        assert f"--{option}" in refused(capsys, net, "--input", recording, *AFRESH, f"--{option}", wrong)
+    assert "cannot be written" in refused(capsys, net, "--input", recording, *AFRESH, "--out", tmp_path)
     stepwise = tmp_path / "stepwise.lsp"
     ir.save(program(stepwise=True), stepwise)
     assert "--reset-each-window" in refused(capsys, stepwise, "--input", recording, "--step-us", 1000)
