@@ -46,7 +46,7 @@ STATES = {
     "readout afresh": "--reset-readout",
     "carried": "--max-gap-s=10",
 }
-MARGINS = (10_000, 20_000, 30_000, 40_000, 60_000)
+MARGINS = (500, 1_000, 1_500, 2_000, 3_000)
 Found = npt.NDArray[np.void]
 Put = Callable[[bytes], object]
 

@@ -16,7 +16,7 @@ from leanspike.core import native
 from leanspike.core.errors import ConfigError
 from leanspike.core.trace import Ints, Trace
 from leanspike.engine import library, records
-from leanspike.engine.plan import plan
+from leanspike.engine.plan import Plan, plan
 from leanspike.ir import Program, verify
 from leanspike.ir.counts import multiplies, working
 from leanspike.ir.ops import LIF, Integrate, states
@@ -188,7 +188,7 @@ class _Answers:
     """Arrays that the engine fills in, as a trace."""
 
     def __init__(self, engine: Engine, batch: int, record: bool) -> None:
-        program, self.indices, self.op_count = engine.program, engine._plan.indices, engine._plan.op_count
+        program, self.plan = engine.program, engine._plan
         self.program, self.layers = program, [op.result.name for op in program.spiking]
         self.spikes = np.zeros((len(self.layers), batch), dtype=np.int64)
         before = (program.steps, batch)
@@ -207,29 +207,37 @@ class _Answers:
 
     def job(self, synaptic: Ints | None) -> records.Job:
         trace = self.trace
-        self.pointers = [self._state_pointers(trace.potentials)]
+        self.pointers = [state_table(self.program, self.plan, trace.potentials)]
         job = records.Job(states=ctypes.addressof(self.pointers[0]))
         job.predictions, job.scores = trace.predictions.ctypes.data, trace.scores.ctypes.data
         job.steps, job.spikes = trace.steps.ctypes.data, self.spikes.ctypes.data
         job.synaptic = None if synaptic is None else synaptic.ctypes.data
         if trace.step_states:
-            fired = (ctypes.c_void_p * self.op_count)()
-            for name, spikes in trace.step_spikes.items():
-                fired[self.indices[name]] = spikes.ctypes.data
-            self.pointers += [self._state_pointers(trace.step_states), fired]
+            kept = state_table(self.program, self.plan, trace.step_states)
+            self.pointers += [kept, spike_table(self.plan, trace.step_spikes)]
             job.step_states, job.step_spikes = map(ctypes.addressof, self.pointers[1:])
         return job
 
-    def _state_pointers(self, arrays: Mapping[str, Ints]) -> ctypes.Array[ctypes.c_void_p]:
-        table = (ctypes.c_void_p * (3 * self.op_count))()
-        for op in self.program.operations:
-            if op.result.name in self.indices:
-                first, *_ = states(op)
-                more = (op.hold, op.adapt) if isinstance(op, LIF) else ()
-                for offset, name in enumerate((first, *more)):
-                    if name is not None:
-                        table[3 * self.indices[op.result.name] + offset] = arrays[name].ctypes.data
-        return table
+
+def state_table(program: Program, plan: Plan, arrays: Mapping[str, Ints]) -> ctypes.Array[ctypes.c_void_p]:
+    """Where the states of each operation are to be written, as ``Job.states`` wants it."""
+    table = (ctypes.c_void_p * (3 * plan.op_count))()
+    for op in program.operations:
+        if op.result.name in plan.indices:
+            first, *_ = states(op)
+            more = (op.hold, op.adapt) if isinstance(op, LIF) else ()
+            for offset, name in enumerate((first, *more)):
+                if name is not None:
+                    table[3 * plan.indices[op.result.name] + offset] = arrays[name].ctypes.data
+    return table
+
+
+def spike_table(plan: Plan, arrays: Mapping[str, Ints]) -> ctypes.Array[ctypes.c_void_p]:
+    """Where the spikes of each operation are to be written, as ``Job.step_spikes`` wants it."""
+    table = (ctypes.c_void_p * plan.op_count)()
+    for name, spikes in arrays.items():
+        table[plan.indices[name]] = spikes.ctypes.data
+    return table
 
 
 def _zeros(before: tuple[int, ...], shape: tuple[int, ...]) -> Ints:

@@ -19,11 +19,11 @@ import numpy.typing as npt
 from leanspike.core.errors import ProgramError
 from leanspike.engine import library, records
 from leanspike.engine.plan import plan
+from leanspike.engine.run import spike_table, state_table
 from leanspike.engine.session_record import DECISION, EVENT, NOTHING
 from leanspike.engine.session_record import Session as Record
 from leanspike.engine.stream_rules import RESETS, Grid, Windows, event_shape, planned, step_shape
 from leanspike.ir import Delta, Program, Sequence, verify
-from leanspike.ir.ops import LIF, states
 from leanspike.ir.program import READOUTS
 
 Raw = npt.NDArray[np.integer[Any]]
@@ -239,16 +239,11 @@ class Session:
 
     def look(self) -> Look:
         """What the last step that was computed was like."""
-        program, indices = self.program, self._plan.indices
+        program = self.program
         shown = np.zeros(program.input.result.shape, dtype=np.int64)
         spikes = {op.result.name: np.zeros(op.result.shape, dtype=np.int64) for op in program.spiking}
         kept = {state.name: np.zeros(state.shape, dtype=np.int64) for state in program.states}
-        fired, held = (ctypes.c_void_p * self._plan.op_count)(), (ctypes.c_void_p * (2 * self._plan.op_count))()
-        for op in program.operations:
-            for offset, name in enumerate(states(op)):
-                held[2 * indices[op.result.name] + offset] = kept[name].ctypes.data
-            if isinstance(op, LIF):
-                fired[indices[op.result.name]] = spikes[op.result.name].ctypes.data
+        held, fired = state_table(program, self._plan, kept), spike_table(self._plan, spikes)
         tables = ctypes.addressof(held), ctypes.addressof(fired)
         self._library.leanspike_session_look(self._at, shown.ctypes.data, *tables)
         return Look(shown, spikes, kept)

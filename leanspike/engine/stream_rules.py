@@ -22,6 +22,7 @@ from typing import Literal, get_args
 from leanspike.core.errors import ProgramError
 from leanspike.core.records import require
 from leanspike.ir import Delta, Latency, Program, Sequence, violations
+from leanspike.ir.narrow import fitted
 from leanspike.ir.ops import LIF, Integrate, Shape, parameters
 from leanspike.ir.program import ReadoutKind
 from leanspike.ir.ranges import MOST_ROUNDS
@@ -110,8 +111,10 @@ def event_shape(program: Program) -> tuple[int, int, int]:
 def endless(program: Program) -> Program:
     """The same operations over more steps than intervals of states grow in: what a plan must hold for a stream.
 
+    Sums are declared anew, as wide as they can become; states saturate at the types that the program gives them.
+
     Raises:
-        ProgramError: its widths are proved for samples of T steps only.
+        ProgramError: over endless steps it needs more than 32 bits.
     """
     steps, start = MOST_ROUNDS + 1, program.input
     shape = start.raw.shape
@@ -120,11 +123,13 @@ def endless(program: Program) -> Program:
     elif isinstance(start.encoding, Delta):
         shape = (shape[0], steps)
     kind: ReadoutKind = "count" if program.readout.kind in ("count", "first_spike") else "membrane_last"
-    found = replace(
-        program,
-        steps=steps,
-        input=replace(start, raw=replace(start.raw, shape=shape)),
-        readout=replace(program.readout, kind=kind, exit=None),
+    found = fitted(
+        replace(
+            program,
+            steps=steps,
+            input=replace(start, raw=replace(start.raw, shape=shape)),
+            readout=replace(program.readout, kind=kind, exit=None),
+        )
     )
     if wrong := violations(found):
         what = f"is proved for samples of {program.steps} steps, not for more: {wrong[0]}"

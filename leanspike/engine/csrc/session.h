@@ -133,6 +133,7 @@ static void open_window(Session *s) {
             const size_t bytes = (size_t)plan->values[op->result].elements * 4;
             memset(s->arena + op->state, 0, bytes);
             if (op->hold) memset(s->arena + op->hold, 0, bytes);
+            if (op->adapts) memset(s->arena + op->adapt, 0, bytes);
         }
     memset(s->arena + plan->scores, 0, (size_t)plan->classes * 8);
     s->decided = 0;
