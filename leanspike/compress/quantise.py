@@ -22,7 +22,7 @@ from leanspike.core.errors import ConfigError
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
 from leanspike.ir import Codec
-from leanspike.nn import LIF, AvgPool2d, Conv2d, Junction, LeakyIntegrator, Linear, Network, RecurrentLIF
+from leanspike.nn import LIF, AvgPool2d, Conv2d, DelayedLinear, Junction, LeakyIntegrator, Linear, Network, RecurrentLIF
 from leanspike.train import RunConfig
 from leanspike.train.batches import Draw, Samples
 from leanspike.train.coding import coded
@@ -45,6 +45,9 @@ def quantise(network: Network, config: CompressConfig, run: RunConfig, data: Tra
         if isinstance(layer, Junction | RecurrentLIF):
             what = f"a {type(layer).__name__} holds synapses of its own, which are not quantised"
             raise ConfigError(what, where=f"layer {place}", remedy="prune it, and lower it with lower.weight_bits")
+        if isinstance(layer, DelayedLinear):
+            remedy = "lower the run as it is: lower.weight_bits quantises it after training"
+            raise ConfigError("its synapses have delays, which is not quantised", where=f"layer {place}", remedy=remedy)
         if isinstance(layer, LIF) and layer.config.adapts:
             remedy = "lower the run as it is: lower.weight_bits quantises it after training"
             raise ConfigError("its thresholds adapt, which is not quantised", where=f"layer {place}", remedy=remedy)

@@ -29,7 +29,7 @@ from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Synapse
 from leanspike.lower.expressed import expressed, parts
 from leanspike.lower.quantise import IntegerStage, IntegerSynapse
-from leanspike.lower.signals import Delayed, Fired, Flat, Signal
+from leanspike.lower.signals import Delayed, Fired, Flat, Late, Signal
 from leanspike.lower.source import Source
 
 
@@ -110,6 +110,11 @@ class _Assembly:
         return total
 
     def _make(self, signal: Signal, tag: str) -> None:
+        if isinstance(signal, Late):
+            x, state = self.made[signal.before], f"q{tag}"
+            self.states.append(State(state, x.shape, x.type))
+            self.made[signal] = self.put(Delay(Value(f"l{tag}", x.shape, x.type), x.name, state))
+            return
         operations = expressed(signal, self.made, tag)
         for operation in operations:
             self.put(operation)

@@ -8,7 +8,7 @@ from functools import singledispatch
 
 from leanspike.ir import Add, Matmul, MaxPool, Operation, Reshape, SumPool, Value
 from leanspike.ir.inttype import SPIKE
-from leanspike.lower.signals import Attended, Fired, Flat, Pool, Signal, Sum
+from leanspike.lower.signals import Attended, Fired, Flat, Late, Pool, Signal, Sum
 
 Made = Mapping[Signal, Value]
 
@@ -21,6 +21,7 @@ def parts(signal: Signal) -> Iterator[Signal]:
         inner = (signal.query, signal.key, signal.value)
     else:
         inner = (signal.of,) if isinstance(signal, Pool | Flat) else ()
+        inner = (signal.before,) if isinstance(signal, Late) else inner
     for one in inner:
         yield from parts(one)
     if not isinstance(signal, Fired):

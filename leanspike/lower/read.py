@@ -3,6 +3,7 @@
 list        pools and reshapes, a synapse, at most one norm, neurons: a stage; and so on
 residual    two currents: synapses of the same neurons; a current and spikes: those are a one-to-one synapse;
             two spikes: a sum, small integers that the next synapses read
+delays      a synapse for every delay, each with the weights of that delay alone
 recurrent   a synapse from the stage's own spikes of the step before
 attention   three stages, and a stage with a one-to-one synapse from their product
 """
@@ -17,13 +18,14 @@ from torch import Tensor, nn
 
 from leanspike.core.errors import LoweringError
 from leanspike.lower.draft import Adaptation, Draft, Floats, Norm, Stage, Synapse
-from leanspike.lower.signals import Attended, Delayed, Fired, Flat, Pool, Signal, Sum
+from leanspike.lower.signals import Attended, Delayed, Fired, Flat, Late, Pool, Signal, Sum
 from leanspike.nn import (
     LIF,
     AvgPool2d,
     BatchNorm,
     BatchNormThroughTime,
     Conv2d,
+    DelayedLinear,
     Dropout,
     Flatten,
     LeakyIntegrator,
@@ -83,11 +85,15 @@ class _Reader:
                 raise _refused(place, layer, "neurons need a synapse before them")
             return self.neurons(layer, x)
         if isinstance(x, tuple):
-            if isinstance(layer, BatchNorm | BatchNormThroughTime) and len(x) == 1 and x[0].norm is None:
-                return (replace(x[0], norm=_norm(layer)),)
+            if isinstance(layer, BatchNorm | BatchNormThroughTime) and all(synapse.norm is None for synapse in x):
+                norm = _norm(layer)
+                rest = Norm(norm.scale, np.zeros_like(norm.shift))
+                return tuple(replace(one, norm=rest if i else norm) for i, one in enumerate(x))
             raise _refused(place, layer, _ORDER)
         if isinstance(layer, Linear | Conv2d):
             return (_synapse(layer, x),)
+        if isinstance(layer, DelayedLinear):
+            return _delayed(layer, x)
         if isinstance(layer, Flatten):
             return Flat(x)
         if isinstance(layer, MaxPool2d):
@@ -137,6 +143,18 @@ def _synapse(layer: Linear | Conv2d, source: Signal) -> Synapse:
     bias = np.zeros(weight.shape[-1]) if layer.bias is None else _array(layer.bias)
     stride, padding = (layer.stride, layer.padding) if isinstance(layer, Conv2d) else (1, 0)
     return Synapse(source, weight, stride, padding, None, bias[None])
+
+
+def _delayed(layer: DelayedLinear, source: Signal) -> Currents:
+    """A synapse for every delay that there is; the bias is the first one's."""
+    weight, steps = _array(layer.weight), layer.steps.cpu().numpy()
+    bias = np.zeros(weight.shape[-1]) if layer.bias is None else _array(layer.bias)
+    found: list[Synapse] = []
+    for delay in np.unique(steps).tolist():
+        late = source if delay == 0 else Late(source, delay)
+        own = bias if not found else np.zeros_like(bias)
+        found.append(Synapse(late, np.where(steps == delay, weight, 0.0), 1, 0, None, own[None]))
+    return tuple(found)
 
 
 def _one_to_one(source: Signal, weight: float) -> Synapse:

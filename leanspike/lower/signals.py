@@ -30,6 +30,19 @@ class Delayed:
 
 
 @dataclass(frozen=True)
+class Late:
+    """A signal so many steps ago, 1 or more; 0 before the first step."""
+
+    of: Signal
+    steps: int
+
+    @property
+    def before(self) -> Signal:
+        """What it is one step ago."""
+        return self.of if self.steps == 1 else Late(self.of, self.steps - 1)
+
+
+@dataclass(frozen=True)
 class Pool:
     """The maximum, sum or mean over windows of this size, side by side."""
 
@@ -63,7 +76,7 @@ class Attended:
     heads: int
 
 
-Signal = Fired | Delayed | Pool | Flat | Sum | Attended
+Signal = Fired | Delayed | Late | Pool | Flat | Sum | Attended
 
 
 def unit_of(signal: Signal, unit: float) -> float:
@@ -89,8 +102,9 @@ def _(signal: Fired, unit: float) -> float:
 
 
 @_unit.register(Delayed)
+@_unit.register(Late)
 @_unit.register(Flat)
-def _(signal: Delayed | Flat, unit: float) -> float:
+def _(signal: Delayed | Late | Flat, unit: float) -> float:
     return _unit(signal.of, unit)
 
 

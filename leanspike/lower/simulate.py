@@ -8,7 +8,7 @@ import numpy as np
 
 from leanspike.ir import State, intmath
 from leanspike.lower.draft import Draft, Floats, Stage, Synapse
-from leanspike.lower.signals import Attended, Delayed, Fired, Flat, Pool, Signal, Sum
+from leanspike.lower.signals import Attended, Delayed, Fired, Flat, Late, Pool, Signal, Sum
 
 Live = dict[Signal, Floats]
 """Signals ``[T, B, ...]`` that are known."""
@@ -130,6 +130,12 @@ def _made(signal: Signal, live: Live, state: State | None) -> Floats:
 def _(signal: Flat, live: Live, state: State | None) -> Floats:
     x = _signal(signal.of, live, state)
     return x.reshape(*x.shape[:2], -1)
+
+
+@_made.register
+def _(signal: Late, live: Live, state: State | None) -> Floats:
+    x = _signal(signal.of, live, state)
+    return np.concatenate([np.zeros_like(x[: signal.steps]), x[: max(0, len(x) - signal.steps)]])
 
 
 @_made.register

@@ -16,6 +16,7 @@ from leanspike.nn import (
     BatchNorm,
     BatchNormThroughTime,
     Conv2d,
+    DelayedLinear,
     Dropout,
     Flatten,
     LeakyIntegrator,
@@ -27,6 +28,7 @@ from leanspike.nn import (
 )
 from leanspike.nn.readout import ReadoutName
 
+MOST_DELAY = 255
 PUBLISHED_NORM = {"vgg9": "batch", "resnet19": "tdbn", "spikformer": "batch"}
 
 
@@ -45,6 +47,8 @@ class ModelConfig:
         dropout: probability of silencing a hidden neuron for a whole sequence in training.
         width: what the channels of vgg9, resnet19 and spikformer are multiplied with.
         depth, heads: blocks of spikformer, and heads of their attention.
+        delays: most steps that the learned delay of a dense synapse may take (mlp, recurrent); 0: none. See
+            :mod:`leanspike.nn.delays`.
         readout: how the output layer's activity becomes class scores; a membrane readout makes it a leaky integrator.
     """
 
@@ -57,6 +61,7 @@ class ModelConfig:
     depth: int = 4
     heads: int = 8
     readout: ReadoutName = "membrane_mean"
+    delays: int = 0
 
     def __post_init__(self) -> None:
         sizes = self.hidden + self.channels
@@ -65,6 +70,9 @@ class ModelConfig:
         require(self.width > 0, "model.width", self.width, "above 0")
         require(self.depth >= 1, "model.depth", self.depth, "1 or more")
         require(self.heads >= 1, "model.heads", self.heads, "1 or more")
+        require(0 <= self.delays <= MOST_DELAY, "model.delays", self.delays, f"0 (none) to {MOST_DELAY} steps")
+        dense = not self.delays or self.kind in ("mlp", "recurrent")
+        require(dense, "model.delays", self.delays, f"0: {self.kind} has synapses that are not dense")
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "0 or more and below 1")
 
 
@@ -85,7 +93,7 @@ def build(model: ModelConfig, neuron: NeuronConfig, shape: tuple[int, ...], clas
     output: nn.Module = LIF(neuron, classes) if fires else LeakyIntegrator(neuron, classes)
     if model.kind == "spikformer" and not fires:
         output = deep.averaging(neuron, classes)
-    return Network([*layers, Linear(features, classes), output], model.readout)
+    return Network([*layers, _synapses(model, features, classes), output], model.readout)
 
 
 def _dense(
@@ -96,9 +104,18 @@ def _dense(
     features = math.prod(shape)
     for size in model.hidden:
         fires = RecurrentLIF(neuron, size) if model.kind == "recurrent" else LIF(neuron, size)
-        layers += [Linear(features, size), *_norm(model.norm, neuron, size, timesteps), fires, *_dropout(model)]
+        layers += [
+            _synapses(model, features, size),
+            *_norm(model.norm, neuron, size, timesteps),
+            fires,
+            *_dropout(model),
+        ]
         features = size
     return features
+
+
+def _synapses(model: ModelConfig, features: int, size: int) -> nn.Module:
+    return DelayedLinear(features, size, model.delays) if model.delays else Linear(features, size)
 
 
 def _deep(

@@ -1,6 +1,7 @@
 """Neurons, synapses and networks that run over all T steps at once."""
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
+from leanspike.nn.delays import DelayedLinear
 from leanspike.nn.functional import LIFState, lif, lif_step
 from leanspike.nn.junction import Junction, Residual, SpikingSelfAttention
 from leanspike.nn.network import Network, Operations
@@ -18,6 +19,7 @@ __all__ = [
     "BatchNorm",
     "BatchNormThroughTime",
     "Conv2d",
+    "DelayedLinear",
     "Dropout",
     "Flatten",
     "Junction",

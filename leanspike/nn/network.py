@@ -12,6 +12,7 @@ from leanspike.nn.cells import LIF, LeakyIntegrator
 from leanspike.nn.chain import DENSE_ABOVE, LossOf, SpikingLayer, loss_in_pieces, spiking_layers
 from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.convolution import Neurons, conv_lif, gathers, lif_pool
+from leanspike.nn.delays import DelayedLinear
 from leanspike.nn.junction import Junction, in_a_row
 from leanspike.nn.kernels import cpu
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
@@ -203,7 +204,7 @@ class Network(nn.Module):
         activity, counted = self._entrance(x), {True: 0.0, False: 0.0}
 
         def seen(layer: nn.Module, given: Signal, spikes: Spikes | None, _: Tensor | None) -> None:
-            if isinstance(layer, Linear | Conv2d):
+            if isinstance(layer, Linear | Conv2d | DelayedLinear):
                 counted[isinstance(given, Spikes)] += _reached(given, layer)
             elif isinstance(layer, RecurrentLIF) and spikes is not None:
                 counted[True] += _reached(Spikes.of(spikes.dense()[:-1]), layer.feedback)
@@ -228,14 +229,14 @@ class Network(nn.Module):
         return Spikes.of(x) if binary else x
 
 
-def _reached(activity: Signal, layer: Linear | Conv2d) -> float:
+def _reached(activity: Signal, layer: Linear | Conv2d | DelayedLinear) -> float:
     if isinstance(activity, Constant):
         values = activity.values[None]
     else:
         values = activity.dense() if isinstance(activity, Spikes) else activity
     active = values.ne(0).float()
     connections = layer.connections().to(active.dtype)
-    if isinstance(layer, Linear):
+    if not isinstance(layer, Conv2d):
         return float(active.flatten(0, -2).sum(0, dtype=torch.float64) @ connections.double())
     taps = connections.permute(2, 0, 1)[None]
     reached = nn.functional.conv2d(active.flatten(0, 1), taps, stride=layer.stride, padding=layer.padding)

@@ -129,6 +129,7 @@ class _Builder:
         """One synapse, sometimes scaled, or two of the same source added; its source sometimes a step late."""
         if (x.type != SPIKE or not self.operations) and self.draw(st.integers(0, 5)) == 0:
             x = self.delayed(x)
+            x = self.delayed(x) if self.draw(st.booleans()) else x
         y = self.synapse(x)
         choice = self.draw(st.integers(0, 7))
         if choice > 1:

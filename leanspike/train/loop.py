@@ -26,6 +26,7 @@ from leanspike.core.records import require, to_dict
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
 from leanspike.nn.bounds import hold
+from leanspike.nn.delays import sharpen
 from leanspike.train import checkpoint as checkpoints
 from leanspike.train.batches import Draw, Epoch, Samples
 from leanspike.train.checkpoint import Checkpoint
@@ -177,6 +178,7 @@ def _train_epoch(run: _Run, state: State) -> None:
     for step in range(first, steps):
         generator.manual_seed(layers_seed + step)
         rate = learning_rate(config, state.epoch + step / steps)
+        sharpen(run.network, (state.epoch + step / steps) / config.epochs)
         _train_step(run, state, epoch, step, spikes_seed, rate)
         if config.ema:
             follow(state.average, run.network, config.ema, state.epoch * steps + step)

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from leanspike.core.errors import ConfigError
 from leanspike.core.records import require
-from leanspike.nn import LIF, Conv2d, LeakyIntegrator, Linear, RecurrentLIF
+from leanspike.nn import LIF, Conv2d, DelayedLinear, LeakyIntegrator, Linear, RecurrentLIF
 
-_SYNAPSES, _NEURONS = (Linear, Conv2d), (LIF, LeakyIntegrator, RecurrentLIF)
+_SYNAPSES, _NEURONS = (Linear, Conv2d, DelayedLinear), (LIF, LeakyIntegrator, RecurrentLIF)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from leanspike.ir import (
     Scale,
     SumPool,
 )
-from leanspike.ir.delays import delays
+from leanspike.ir.delays import delays, root
 from leanspike.ir.ranges import Ranges
 from leanspike.targets.tflite.graph import Graph, Shape, Tensor
 from leanspike.targets.tflite.products import Factors, interval, parts, summed
@@ -197,8 +197,12 @@ def _(operation: Delay, _: Graph, step: Step) -> Tensor:
 
 def keep(g: Graph, step: Step) -> None:
     """Append what the delays keep for the next step, once all operations of this one are there."""
+    chained = {operation.result.name for operation in delays(step.program)}
     for operation in delays(step.program):
         kept = g.cast(step.values[operation.of].tensor, "int32")
+        if root(step.program, operation.of) in chained:
+            # A loop's body whose result is one of its inputs reads what another result has overwritten.
+            kept = g.each("ADD", kept, g.constant([[0]]))
         step.states[operation.state] = g.reshape(kept, rows_of(step.batch, operation.result.shape))
 
 
