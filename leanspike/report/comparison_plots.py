@@ -52,7 +52,7 @@ def costs_plot(points: Sequence[tuple[str, float, float]]) -> Plot:
             colour, marker = SERIES[i % len(SERIES)], MARKERS[i % len(MARKERS)]
             axis.plot([max(operations, 1.0)], [100 * accuracy], marker=marker, color=colour, linestyle="none")
         lowest = min(accuracy for _, _, accuracy in points)
-        axis.set_ylim(100 * lowest - 4, min(101.0, 100 * max(a for _, _, a in points) + 4))
+        axis.set_ylim(100 * lowest - 7, min(101.0, 100 * max(a for _, _, a in points) + 4))
         axis.set_xlabel("operations an answer")
         axis.set_ylabel("accuracy, %")
         places = [(max(operations, 1.0), 100 * accuracy) for _, operations, accuracy in points]

@@ -27,7 +27,7 @@ from leanspike.study.comparison.job import ComparisonJob, series
 from leanspike.study.deploy import PROGRAM
 from leanspike.study.queue import trial_folder
 
-CALLS, SLOW_CALLS = 200, 100
+CALLS = 200
 SAMPLES = 50
 KEY = "latency"
 
