@@ -36,7 +36,7 @@ STUDIES: dict[str, list[str]] = {
     "ucr": [
         ",".join(SETS),
         *("--models", "lif,alif,lstm,gru,1nn-dtw", "--size", "2000", "--timesteps", "40"),
-        *("--updates", "200", "--trials", "2", "--seeds", "5"),
+        *("--updates", "200", "--tuning-share", "0.25", "--trials", "2", "--seeds", "5"),
     ],
 }
 

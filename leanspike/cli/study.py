@@ -47,6 +47,9 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--size", type=int, metavar="N", help="of a comparison: trained parameters (default: 2000)")
     parser.add_argument("--updates", type=int, metavar="N", help="of a comparison: steps of training (default: 400)")
     parser.add_argument(
+        "--tuning-share", type=float, metavar="X", help="of a comparison: share of the updates in tuning (default: 0.5)"
+    )
+    parser.add_argument(
         "--timesteps", metavar="T,T", help="values of T (default: 5,10,25,50; of a comparison, the most steps: 64)"
     )
     parser.add_argument(
@@ -80,9 +83,11 @@ def run(args: argparse.Namespace) -> int:
 
     if args.models is not None:
         return _compare(args)
-    for option in ("size", "updates"):
+    for option in ("size", "updates", "tuning_share"):
         if getattr(args, option) is not None:
-            raise ConfigError("belongs to a comparison", where=f"--{option}", remedy="add --models, or leave it out")
+            raise ConfigError(
+                "belongs to a comparison", where=f"--{option.replace('_', '-')}", remedy="add --models, or leave it out"
+            )
     config, out = configuration(args), args.out or Path("runs") / f"study-{_stem(args.dataset)}"
     found = study.run(config, out, workers=args.workers, storage=args.storage, command=command_line(args))
     if args.json:
@@ -139,6 +144,7 @@ def comparison_configuration(args: argparse.Namespace) -> ComparisonConfig:
         "seeds": args.seeds,
         "trials": args.trials,
         "updates": args.updates,
+        "tuning_share": args.tuning_share,
     }
     return from_dict(ComparisonConfig, {key: value for key, value in values.items() if value is not None})
 
@@ -175,6 +181,7 @@ def command_line(args: argparse.Namespace) -> str:
     words = ["leanspike", "study", args.dataset]
     options = {"out": args.out, "timesteps": args.timesteps, "seeds": args.seeds, "config": args.config}
     options |= {"models": args.models, "size": args.size, "updates": args.updates}
+    options |= {"tuning-share": args.tuning_share}
     options |= {"trials": args.trials, "goals": args.goals, "storage": args.storage and shown(args.storage)}
     for name, value in options.items():
         words += [f"--{name}", str(value)] if value is not None else []
