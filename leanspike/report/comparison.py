@@ -201,7 +201,6 @@ def write(path: Path, study: Study) -> Path:
     order, config = ranked(found), study.configuration
     plots = [] if order is None else [ranks_plot(order, NAMES), costs_plot(_points(found))]
     tables = [accuracy_table(found), cost_table(found), *([] if order is None else [pair_table(order)])]
-    front_end = [t.parameters["front_end"] for t in study.trials if "front_end" in t.parameters]
     missing = (study.planned or 0) - len(study.trials)
     facts = [
         ("parameters", number(float(config["size"])), "of every network"),
@@ -221,7 +220,7 @@ def write(path: Path, study: Study) -> Path:
         reading=reading,
         plots=plots,
         tables=[*tables, choice_table(found)],
-        method=(*METHOD, f"Data: {study.split}.", *front_end[:1]),
+        method=(*METHOD, f"Data: {study.split}."),
         command=study.command,
         configuration={**study.configuration, "machine": dict(study.machine)},
         warning=f"{plural(missing, 'planned trial')} did not finish." if missing > 0 else "",

@@ -20,8 +20,6 @@ from leanspike.core.files import make_folder
 from leanspike.core.records import content_hash, to_dict
 from leanspike.data import Dataset
 from leanspike.data.base import as_unit
-from leanspike.data.logmel import operations
-from leanspike.data.sounds import FRONT_END
 from leanspike.ir.samples import resampled
 from leanspike.lower.runs import lower_network
 from leanspike.measure import rivals
@@ -147,17 +145,8 @@ class ComparisonJob:
 
 
 def facts_of(data: Dataset) -> dict[str, Any]:
-    """What a table says of a set; of sounds also what its front end takes, which no model's figures hold."""
-    facts = {"samples": f"{len(data.y_train)} / {len(data.y_test)}", "classes": len(data.classes)}
-    if data.name.startswith("fsdd"):
-        done = operations(FRONT_END, 8000)
-        told = (
-            "The front end of the spoken digits (log-mel, the same for every model) is not in these figures: it takes"
-        )
-        facts["front_end"] = (
-            f"{told} {done.macs:,} MACs, {done.adds:,} additions and {done.logs:,} logarithms a recording."
-        )
-    return facts
+    """What a table says of a set."""
+    return {"samples": f"{len(data.y_train)} / {len(data.y_test)}", "classes": len(data.classes)}
 
 
 def series(x: np.ndarray, steps: int) -> neighbour.Floats:

@@ -12,6 +12,8 @@ from leanspike import data as data_sets
 from leanspike.core.errors import ConfigError, StudyError
 from leanspike.core.files import make_folder, write_json
 from leanspike.core.records import require, to_dict
+from leanspike.data.logmel import operations
+from leanspike.data.sounds import FRONT_END
 from leanspike.measure.records import SCHEMA, Study, parse, save
 from leanspike.study.comparison import neighbour
 from leanspike.study.comparison.config import NEIGHBOUR, ComparisonConfig
@@ -83,6 +85,17 @@ def _check(config: ComparisonConfig) -> None:
             raise ConfigError(f"holds samples of kind {found.kind}, not series", where=name, remedy=remedy)
 
 
+def _front_end(config: ComparisonConfig) -> str:
+    """Of spoken digits, what their front end takes: no model's figures hold it."""
+    if not any(name.startswith("fsdd") for name in config.datasets):
+        return ""
+    done = operations(FRONT_END, 8000)
+    told = (
+        "the front end of the spoken digits (log-mel, the same for every model) is in none of these figures: it takes"
+    )
+    return f"; {told} {done.macs:,} MACs, {done.adds:,} additions and {done.logs:,} logarithms a recording"
+
+
 def collect(job: ComparisonJob, command: str) -> Study:
     """The comparison with every finished trial: figures first, in the order of sets and models, then the tuning."""
     finished = [t for t in job.store.trials([TrialState.COMPLETE]) if "record" in t.user_attrs]
@@ -92,7 +105,7 @@ def collect(job: ComparisonJob, command: str) -> Study:
         "configuration": {**to_dict(config), "kind": "comparison"},
         "config_hash": config.hash,
         "command": command,
-        "split": SPLIT.format(held=config.run.train.validation),
+        "split": SPLIT.format(held=config.run.train.validation) + _front_end(config),
         "machine": machine(),
         "planned": len(job.store.trials()),
     }
