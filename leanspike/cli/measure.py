@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from leanspike.ir import Program
+    from leanspike.measure.program import Measurement
     from leanspike.measure.samples import Samples
 
 EXAMPLE = """example:
@@ -85,6 +89,7 @@ def _host(program: Program, samples: Samples) -> dict[str, Any]:
     return {
         "accuracy": found.accuracy,
         "accuracy_ci95": list(found.accuracy_ci95),
+        **(_per_step(found, samples.labels) if samples.labels.ndim == 2 else {}),
         "mean_steps": found.mean_steps,
         "spikes_per_sample": found.spikes_per_sample,
         "firing_rate": found.firing_rate,
@@ -94,6 +99,23 @@ def _host(program: Program, samples: Samples) -> dict[str, Any]:
         "energy_nj": found.energy_nj,
         "footprint": asdict(found.footprint),
         "latency_us": asdict(latency),
+    }
+
+
+def _per_step(found: Measurement, labels: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """What a decision costs where every step is one."""
+    from leanspike.measure.energy import DEFAULT
+
+    steps = labels.shape[1]
+    energy = found.energy_nj[DEFAULT]
+    return {
+        "labelled_steps": int((labels >= 0).sum()),
+        "per_step": {
+            "spikes": found.spikes_per_sample / steps,
+            "acs": found.acs / steps,
+            "macs": found.macs / steps,
+            f"{DEFAULT} pj": None if energy is None else 1000 * energy / steps,
+        },
     }
 
 

@@ -34,6 +34,7 @@ class StageIntegers:
         unit: ``[C]`` what 1 of a current or potential stands for.
         multiplier, bias, threshold, amount: ``[C]``; threshold None where neurons never fire, amount where a reset
             takes the threshold.
+        jump, decay, fraction: ``[C]`` and two numbers of thresholds that adapt; jump None where they do not.
         leak_bits, state_bits: k, and the width in which potentials are computed and saturate.
     """
 
@@ -46,6 +47,9 @@ class StageIntegers:
     threshold: Ints | None
     amount: Ints | None
     codec: Codec | None
+    jump: Ints | None = None
+    decay: int = 0
+    fraction: int = 0
     leak_bits: int = LEAK_BITS
     state_bits: int = STATE.bits
 
@@ -106,6 +110,7 @@ def _stage(synapse: nn.Module, neurons: nn.Module, place: int) -> StageIntegers:
     q, unit = synapse.integers()
     latent = neurons.latent(unit, synapse.bias)
     wide = (synapse.weight.shape[-1],)
+    adapting = neurons.adapting if isinstance(neurons, QuantisedLIF) else None
     own_amount = isinstance(neurons, QuantisedLIF) and neurons.reset_by is not None
     return StageIntegers(
         weight=_whole(q),
@@ -117,6 +122,9 @@ def _stage(synapse: nn.Module, neurons: nn.Module, place: int) -> StageIntegers:
         threshold=None if latent.threshold is None else _whole(latent.threshold),
         amount=_whole(latent.amount) if own_amount and latent.amount is not None else None,
         codec=neurons.codec if isinstance(neurons, QuantisedLIF) else None,
+        jump=None if latent.jump is None else _whole(latent.jump.expand(wide)),
+        decay=adapting.decay if adapting else 0,
+        fraction=adapting.fraction if adapting else 0,
     )
 
 

@@ -13,16 +13,18 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from leanspike.compress.adaptation import decay_of, fraction_of
 from leanspike.compress.config import CompressConfig
 from leanspike.compress.fold import fold_norms
 from leanspike.compress.membrane import RANGES, MembraneBits, best_shift
 from leanspike.compress.neurons import QuantisedIntegrator, QuantisedLIF
-from leanspike.compress.synapses import STATE, QuantisedSynapse, quantised_synapse
+from leanspike.compress.synapses import LEAK_BITS, STATE, QuantisedSynapse, quantised_synapse
 from leanspike.core.errors import ConfigError
 from leanspike.core.rng import derive
 from leanspike.data import Split, TrainingData, split
 from leanspike.ir import Codec
 from leanspike.nn import LIF, AvgPool2d, Conv2d, DelayedLinear, Junction, LeakyIntegrator, Linear, Network, RecurrentLIF
+from leanspike.nn.kernels.adaptive import thresholds
 from leanspike.train import RunConfig
 from leanspike.train.batches import Draw, Samples
 from leanspike.train.coding import coded
@@ -48,9 +50,6 @@ def quantise(network: Network, config: CompressConfig, run: RunConfig, data: Tra
         if isinstance(layer, DelayedLinear):
             remedy = "lower the run as it is: lower.weight_bits quantises it after training"
             raise ConfigError("its synapses have delays, which is not quantised", where=f"layer {place}", remedy=remedy)
-        if isinstance(layer, LIF) and layer.config.adapts:
-            remedy = "lower the run as it is: lower.weight_bits quantises it after training"
-            raise ConfigError("its thresholds adapt, which is not quantised", where=f"layer {place}", remedy=remedy)
     folded = fold_norms(network)
     carried = _carried(folded, run, data) if data is not None and config.membrane.bits else {}
     layers: list[nn.Module] = list(folded.layers)
@@ -97,8 +96,9 @@ def _largest(synapse: Linear | Conv2d, neurons: nn.Module) -> float:
 
 
 def _neurons(neurons: LIF, synapse: QuantisedSynapse, config: MembraneBits, carried: Tensor | None) -> QuantisedLIF:
+    fraction = _fraction(neurons, synapse)
     if not config.bits:
-        return QuantisedLIF(neurons, None, config.gradient)
+        return QuantisedLIF(neurons, None, config.gradient, fraction)
     lowest, highest = RANGES[config.bits]
     most = STATE.bits - 1 - (-lowest).bit_length()
     shift = 0
@@ -108,7 +108,17 @@ def _neurons(neurons: LIF, synapse: QuantisedSynapse, config: MembraneBits, carr
             threshold = neurons.parameters_for((neurons.channels,))[1].double()
         theta = (threshold / unit).round().clamp(min=1).long()
         shift = best_shift((carried / unit).round().long(), theta, lowest, highest, most)
-    return QuantisedLIF(neurons, Codec(lowest, highest, shift), config.gradient)
+    return QuantisedLIF(neurons, Codec(lowest, highest, shift), config.gradient, fraction)
+
+
+@torch.no_grad()
+def _fraction(neurons: LIF, synapse: QuantisedSynapse) -> int:
+    """Bits behind the point of an adaptation, where thresholds adapt."""
+    if not neurons.config.adapts:
+        return 0
+    rise = neurons.config.adapt_strength / synapse.integers()[1].double()
+    decay = decay_of(neurons.config.adapt_decay, LEAK_BITS)
+    return fraction_of(float(rise.min()), float(rise.max()), decay, LEAK_BITS)
 
 
 @torch.no_grad()
@@ -131,6 +141,11 @@ def _carried(network: Network, run: RunConfig, data: TrainingData) -> dict[int, 
 
 
 def _after_reset(neurons: LIF, spikes: Tensor, potential: Tensor) -> Tensor:
+    if neurons.config.adapts and neurons.config.reset == "subtract" and neurons.reset_by is None:
+        across = neurons.parameters_for((neurons.channels,))[1].double().view(-1, *[1] * (spikes.dim() - 3))
+        potential = potential - spikes * (
+            thresholds(spikes, torch.zeros_like(spikes[0]), across, neurons.config) - across
+        )
     last = potential.movedim(2, -1).flatten(0, -2)
     fired = spikes.movedim(2, -1).flatten(0, -2)
     thinned = slice(None, None, max(1, last.numel() // _VALUES))

@@ -14,12 +14,12 @@ whole multiple f of it. A one-to-one synapse (an identity shortcut) is such a mu
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from leanspike.compress.adaptation import decay_of, fraction_of, most_jump
 from leanspike.core.errors import LoweringError
 from leanspike.ir import Codec
 from leanspike.ir.inttype import Ints
@@ -33,9 +33,6 @@ _DEAD = 1e-30
 ALONE = 64
 """The factor of a one-to-one synapse that is its neurons' only one: so fine are their potentials."""
 MOST_FACTOR = 1 << 20
-FINEST, COARSEST, ADAPTATION_BITS = 8, 4, 16
-"""An adaptation has at most 8 bits behind its point, 16 in all; more where a jump would be short of 4 / (1 - decay),
-below which a floored decay falls in a straight line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,15 +165,10 @@ def adaptation_of(stage: Stage, unit: Floats, leak_bits: int) -> IntegerAdaptati
     """
     if stage.adaptation is None:
         return None
-    one = 1 << leak_bits
-    decay = min(one - 1, round(stage.adaptation.decay * one))
+    decay = decay_of(stage.adaptation.decay, leak_bits)
     rise: Floats = stage.adaptation.jump / unit
-    # a stays at or below jump 2^k / (2^k - n), and a n below 2^31
-    narrow, wide = (top * (one - decay) / one for top in (1 << ADAPTATION_BITS, (1 << 30) / max(1, decay)))
-    fits, holds = (math.floor(math.log2((most - 1) / rise.max())) for most in (narrow, wide))
-    wanted = math.ceil(math.log2(COARSEST * one / (one - decay) / rise.min()))
-    fraction = min(FINEST, max(fits, min(wanted, holds)))
-    jump = _rounded(rise * 2.0**fraction, int(wide), stage, "adaptation")
+    fraction = fraction_of(float(rise.min()), float(rise.max()), decay, leak_bits)
+    jump = _rounded(rise * 2.0**fraction, most_jump(decay, leak_bits), stage, "adaptation")
     return IntegerAdaptation(jump, np.array([[decay]]), fraction)
 
 

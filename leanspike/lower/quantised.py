@@ -11,7 +11,7 @@ from leanspike.core.errors import LoweringError
 from leanspike.ir.inttype import Ints
 from leanspike.lower.config import LowerConfig
 from leanspike.lower.draft import Draft, Stage
-from leanspike.lower.quantise import IntegerStage
+from leanspike.lower.quantise import IntegerAdaptation, IntegerStage
 from leanspike.lower.source import Source
 from leanspike.nn import Network
 
@@ -54,7 +54,12 @@ def _stage(of: Stage, own: StageIntegers) -> IntegerStage:
         reset_by=None if own.amount is None else _rows(own.amount),
         codec=own.codec,
         weight_bits=own.weight_bits,
+        adaptation=None if own.jump is None else _adaptation(own, own.jump),
     )
+
+
+def _adaptation(own: StageIntegers, jump: Ints) -> IntegerAdaptation:
+    return IntegerAdaptation(_rows(jump), np.array([[own.decay]]), own.fraction)
 
 
 def _rows(values: Ints) -> Ints:

@@ -77,7 +77,7 @@ def lowered(quantised: Network, kind: str, encoder: str) -> Lowered:
     return lower(quantised, Encoded(EncoderConfig(kind=encoder), SHAPES[kind], STEPS, seed=3))
 
 
-def check_equal(quantised: Network, program: ir.Program, samples: int = 24) -> float:
+def check_equal(quantised: Network, program: ir.Program, samples: int = 24, potentials: bool = True) -> float:
     """Everything that the reference records equals the network's; the share of neurons and steps that fired."""
     random = np.random.default_rng(5)
     raw = random.integers(0, 256, (samples, *program.input.raw.shape)).astype(program.input.raw.type.dtype)
@@ -96,9 +96,20 @@ def check_equal(quantised: Network, program: ir.Program, samples: int = 24) -> f
         if isinstance(op, ir.LIF):
             assert np.array_equal(spikes, trace.step_spikes[op.result.name]), op.result.name
             fired.append(spikes.mean())
-        if not (isinstance(op, ir.LIF) and op.refractory):
+        if potentials and not (isinstance(op, ir.LIF) and op.refractory):
             assert np.array_equal(carried(op, own, spikes.astype(bool), u), trace.step_states[op.state]), op.state
     return float(np.mean(fired))
+
+
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize(("weights", "membrane"), [(8, 0), (4, 8), ("ternary", 4)])
+@pytest.mark.parametrize(("kind", "encoder"), [("mlp", "direct"), ("mlp", "rate"), ("convnet", "rate")])
+def test_thresholds_that_adapt(kind: str, encoder: str, weights: Any, membrane: Any, reset: str) -> None:
+    made = network(kind, readout="count", reset=reset, adapt_strength=0.3, adapt_decay=0.8)
+    quantised = lean(made, WeightBits(weights), MembraneBits(membrane), kind, encoder)
+    program = lowered(quantised, kind, encoder).program
+    assert all(op.adapt is not None for op in program.spiking)
+    assert check_equal(quantised, program, potentials=False) > 0.02
 
 
 def carried(op: Any, own: StageIntegers, spikes: Any, u: Any) -> Any:

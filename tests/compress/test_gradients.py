@@ -51,14 +51,24 @@ def written_out(
     unit = scale * synapse.unit_in
     m, b, theta = (through(y.round(), y) for y in (beta * K, bias / unit, threshold / unit))
     v, hold = torch.zeros(BATCH, OUTPUTS, dtype=torch.float64), torch.zeros(BATCH, OUTPUTS, dtype=torch.int64)
+    a, base, adapting = torch.zeros_like(v), theta, neurons.adapting
+    if adapting is not None:
+        rise = config.adapt_strength * 2.0**adapting.fraction / unit
+        jump = through(rise.round(), rise)
     spikes, potentials = [], []
     for t in range(STEPS):
         leaked = v * m / K
         u = through(leaked.floor(), leaked) + x[t] @ q + b
         u = torch.where(hold > 0, v, u)
+        if adapting is not None:
+            raised = a / 2.0**adapting.fraction
+            theta = base + through(raised.floor(), raised)
         above = (u - theta) * unit
         s = through((u >= theta).double(), above, surrogate.derivative(config.surrogate, above, config.surrogate_scale))
         s = s * (hold == 0)
+        if adapting is not None:
+            decayed = a * adapting.decay / K
+            a = through(decayed.floor(), decayed) + s * jump
         gone = s.detach() if config.detach_reset else s
         after = u - gone * theta if config.reset == "subtract" else u * (1 - gone)
         if neurons.codec is not None:
@@ -83,10 +93,27 @@ CASES = [
 def test_gradients_are_those_of_the_equations(
     reset: Any, refractory: int, detach: bool, codec: Codec | None, bits: Any, constant: bool
 ) -> None:
-    config = NeuronConfig(
+    equations_hold(neuron(reset, refractory, detach), codec, bits, constant)
+
+
+@pytest.mark.parametrize("fraction", [3, 0, -1])
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+@pytest.mark.parametrize(("refractory", "detach"), [(0, True), (0, False), (2, True)])
+def test_gradients_of_thresholds_that_adapt(refractory: int, detach: bool, reset: Any, fraction: int) -> None:
+    config = replace(neuron(reset, refractory, detach), adapt_strength=0.4, adapt_decay=0.75)
+    equations_hold(config, Codec(-8, 7, 1) if fraction else None, 4, False, fraction)
+
+
+def neuron(reset: Any, refractory: int, detach: bool) -> NeuronConfig:
+    return NeuronConfig(
         reset=reset, refractory=refractory, detach_reset=detach, learn_beta=True, learn_threshold=True, per_channel=True
     )
+
+
+def equations_hold(config: NeuronConfig, codec: Codec | None, bits: Any, constant: bool, fraction: int = 0) -> None:
     synapse, neurons = made(bits, config, codec, "stacked" if bits == 4 else "straight")
+    if config.adapts:
+        neurons.fraction.fill_(fraction)
     x = torch.randint(-2, 3, (BATCH, INPUTS)).double().expand(STEPS, BATCH, INPUTS)
     x = x if constant else torch.randint(-2, 3, (STEPS, BATCH, INPUTS)).double()
     ds, du = torch.randn(2, STEPS, BATCH, OUTPUTS, dtype=torch.float64)
