@@ -22,7 +22,7 @@ from leanspike.cli import data as cli
 from leanspike.core.errors import ConfigError, DataError, OutputError
 from leanspike.core.files import write_bytes
 from leanspike.data import base, fetch, known_events, recordings
-from leanspike.data.events import Events
+from leanspike.data.events import Events, read
 from leanspike.data.events.prepare import Preparation, framed, placed
 from leanspike.data.known import find
 from leanspike.data.recordings import generated, gesture, heidelberg, sets, store
@@ -412,3 +412,29 @@ def test_made_recordings_are_a_data_set_again(tmp_path: Path, capsys: pytest.Cap
     with pytest.raises(DataError, match=r"do not fit a \.bin"):
         call("make", f"{name},duration_us=9000000", "--out", str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.usefixtures("real_data")
+def test_real_recordings_in_their_sets_layout(real_data: Path, server: Server, tmp_path: Path, monkeypatch) -> None:
+    files = real_data / "event-files"
+    if not files.is_dir():
+        pytest.skip("needs LEANSPIKE_DATA with event-files/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    car, walk = (files / name for name in ("ncars_obj_004397_td.dat", "dvs128_walking_crlf.aedat"))
+    names = [
+        f"n-cars_{part}/{kind}/obj_{n}_td.dat"
+        for part in ("train", "test")
+        for n, kind in enumerate(("cars", "background"))
+    ]
+    archive = {"Prophesee_Dataset_n_cars.zip": zipped({name: car.read_bytes() for name in names})}
+    found = recordings.load_known(here("n-cars", 0, archive, server), "n-cars:frames=1,pool=1")
+    events = read(car)
+    expected = np.zeros((2, 100, 120), dtype=bool)
+    expected[events.p.astype(int), events.y, events.x] = True
+    np.testing.assert_array_equal(found.x_train[0, 0] > 0, expected)
+    archive = {
+        f"{name}.zip": zipped({f"{name}/cifar10_{name}_{n}.aedat": walk.read_bytes() for n in range(2)})
+        for name in find("cifar10-dvs").classes
+    }
+    found = recordings.load_known(here("cifar10-dvs", 0, archive, server), "cifar10-dvs:frames=2")
+    np.testing.assert_array_equal(found.x_test[3], framed(read(walk), Preparation(frames=2, pool=2)))

@@ -6,6 +6,7 @@ a folder with one such pair       (or with the one pair that the path names)   -
 a folder with four idx files      named as MNIST's, gzipped or plain           -> idx
 a folder of class-named folders   of images, below train/ and test/ or at once -> folders
 the same                          of .wav files                                -> sounds
+the same                          of event files                               -> leanspike.data.recordings
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from leanspike.data.own.arrays import from_arrays
 
 EXPECTED = (
     "expected an .npz with x_train, y_train, x_test, y_test, a NAME_TRAIN/NAME_TEST pair of .tsv, .txt or .ts files, "
-    "a folder with such a pair or with MNIST-like idx files, or a folder of class-named folders of images or .wav files"
+    "a folder with such a pair or with MNIST-like idx files, or a folder of class-named folders of images, "
+    ".wav files or event files"
 )
 
 
