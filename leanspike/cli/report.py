@@ -30,13 +30,17 @@ def register(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 def run(args: argparse.Namespace) -> int:
     """Build the page, print the table and where the page is."""
     from leanspike.measure.records import FILE, load
-    from leanspike.report import build, costs
+    from leanspike.report import build, costs, detect_page
     from leanspike.report.finding import find
     from leanspike.report.overview import survey
     from leanspike.report.tables import text
 
     if (args.folder / costs.FILE).is_file() and not (args.folder / FILE).is_file():
         path = costs.rebuild(args.folder)
+        print(json.dumps({"report": str(path)}) if args.json else f"report: {path}")
+        return 0
+    if (args.folder / detect_page.FILE).is_file() and not (args.folder / FILE).is_file():
+        path = detect_page.write(args.folder)
         print(json.dumps({"report": str(path)}) if args.json else f"report: {path}")
         return 0
     study = load(args.folder)

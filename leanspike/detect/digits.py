@@ -1,7 +1,7 @@
 """The recordings that scenes are composed of, and the writing of a whole set of scenes.
 
     DIR/train, DIR/val, DIR/test     scenes one after the other, 250 a recording; see :mod:`leanspike.detect.prophesee`
-    DIR/scenes.json                  configuration, classes, licence, how many scenes and boxes; written last
+    DIR/scenes.json                  configuration, classes, licence, how many scenes and boxes
 
 Scene i of a recording lasts from i d to (i + 1) d, and its boxes stand at (i + 1) d.
 """
@@ -9,6 +9,7 @@ Scene i of a recording lasts from i d to (i + 1) d, and its boxes stand at (i + 
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ import numpy as np
 
 from leanspike import __version__
 from leanspike.core.errors import DataError, OutputError
-from leanspike.core.files import make_folder, write_json
+from leanspike.core.files import make_folder, write_json, writing
 from leanspike.core.records import content_hash, to_dict
 from leanspike.data import fetch
 from leanspike.data.base import held_out
@@ -86,28 +87,38 @@ def write_scenes(
         advance: told how many scenes were written since it was last called.
 
     Raises:
-        OutputError: the folder holds other scenes or cannot be written.
+        OutputError: the folder is not empty or cannot be written; nothing half written stands there.
     """
-    if (out / PAGE).exists() or any((out / part).exists() for part in PARTS):
-        raise OutputError("holds scenes", where=out, remedy="choose another --out, or remove it")
-    counts = {}
-    for part in PARTS:
-        folder, total, boxes = make_folder(out / part), getattr(config, part), 0
-        for start in range(0, total, A_RECORDING):
-            numbers = range(start, min(start + A_RECORDING, total))
-            scenes = [compose(recordings[part], config, part, number) for number in numbers]
-            marks = [((i + 1) * config.window_us, scene.boxes) for i, scene in enumerate(scenes)]
-            joined = _joined([scene.events for scene in scenes], config)
-            prophesee.write_recording(folder, f"scenes-{start:06d}", joined, marks)
-            boxes += sum(len(scene.boxes) for scene in scenes)
-            advance(len(scenes))
-        counts[part] = {"scenes": total, "boxes": boxes, "recordings": len(recordings[part])}
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise OutputError("is no empty folder", where=out, remedy="choose another --out, or remove it")
+    make_folder(out.parent)
+    part_way = out.with_name(f".{out.name}.part-way")
+    shutil.rmtree(part_way, ignore_errors=True)
+    counts = {part: _write_part(config, recordings[part], part, part_way / part, advance) for part in PARTS}
     known = find(SET)
     facts: dict[str, Any] = {"leanspike": __version__, "classes": list(known.classes), "counts": counts}
     facts |= {"licence": known.licence, "source": known.citation}
     facts |= {"config": to_dict(config), "config_hash": content_hash(config)}
-    write_json(out / PAGE, facts)
+    write_json(part_way / PAGE, facts)
+    with writing(out):
+        part_way.replace(out)
     return facts
+
+
+def _write_part(
+    config: SceneConfig, recordings: Sequence[Digit], part: str, folder: Path, advance: Callable[[int], None]
+) -> dict[str, int]:
+    make_folder(folder)
+    total, boxes = getattr(config, part), 0
+    for start in range(0, total, A_RECORDING):
+        numbers = range(start, min(start + A_RECORDING, total))
+        scenes = [compose(recordings, config, part, number) for number in numbers]
+        marks = [((i + 1) * config.window_us, scene.boxes) for i, scene in enumerate(scenes)]
+        joined = _joined([scene.events for scene in scenes], config)
+        prophesee.write_recording(folder, f"scenes-{start:06d}", joined, marks)
+        boxes += sum(len(scene.boxes) for scene in scenes)
+        advance(len(scenes))
+    return {"scenes": total, "boxes": boxes, "recordings": len(recordings)}
 
 
 def _joined(streams: Sequence[Events], config: SceneConfig) -> Events:

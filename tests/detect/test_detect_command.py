@@ -44,6 +44,14 @@ def test_the_table_names_every_measure(run: Path, capsys: pytest.CaptureFixture[
     assert "equal the quantised network's in 10 of 10 windows" in out
 
 
+def test_leanspike_report_knows_such_a_folder(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (run / "report.html").read_text()
+    (run / "report.html").unlink()
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"report: {run / 'report.html'}\n"
+    assert (run / "report.html").read_text() == before
+
+
 def test_a_finished_run_is_not_trained_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["detect", "train", str(run.parent / "scenes"), "--out", str(run), *SMALL, "--json"]) == 0
     told = capsys.readouterr()

@@ -12,7 +12,7 @@ from tiny_scenes import SCENES, digit, recordings, write
 from leanspike.core.errors import ConfigError, OutputError
 from leanspike.detect import prophesee
 from leanspike.detect.boxes import overlap
-from leanspike.detect.digits import digits
+from leanspike.detect.digits import digits, write_scenes
 from leanspike.detect.scenes import SceneConfig, compose
 
 DIGITS = [digit(i % 2, i) for i in range(8)]
@@ -85,8 +85,19 @@ def test_a_written_set_reads_back_scene_by_scene(tmp_path: Path) -> None:
 
 def test_scenes_are_not_written_over(tmp_path: Path) -> None:
     write(tmp_path / "scenes")
-    with pytest.raises(OutputError, match="holds scenes; choose another --out"):
+    with pytest.raises(OutputError, match="is no empty folder; choose another --out"):
         write(tmp_path / "scenes")
+
+
+def test_scenes_that_were_cut_off_leave_nothing_and_are_composed_anew(tmp_path: Path) -> None:
+    def stop(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_scenes(SCENES, recordings(), tmp_path / "scenes", stop)
+    assert not (tmp_path / "scenes").exists()
+    write(tmp_path / "scenes")
+    assert [path.name for path in tmp_path.iterdir()] == ["scenes"]
 
 
 def test_settings_out_of_range_are_named() -> None:
