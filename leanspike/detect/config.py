@@ -14,11 +14,12 @@ from leanspike.detect.windows import WindowConfig
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How weights are found: AdamW, a cosine to 0 after a linear warm-up.
+    """How weights are found: AdamW, a linear warm-up, and cosines to 0 one after the other.
 
     Attributes:
         epochs, batch_size: passes over the training windows; windows a step.
         windows: an epoch takes so many of them, others every time; 0: all.
+        cycles: cosines, each over its share of the epochs: restarts of I. Loshchilov and F. Hutter, arXiv:1608.03983.
         warm_up: steps until the learning rate is whole.
         clip_norm: the gradient's norm is cut to this; 0 is off.
     """
@@ -26,13 +27,14 @@ class TrainConfig:
     epochs: int = 4
     batch_size: int = 32
     windows: int = 0
+    cycles: int = 1
     learning_rate: float = 3e-3
     weight_decay: float = 0.01
     warm_up: int = 50
     clip_norm: float = 5.0
 
     def __post_init__(self) -> None:
-        for key in ("epochs", "batch_size"):
+        for key in ("epochs", "batch_size", "cycles"):
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "a whole number from 1 up")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "above 0")
         for key in ("weight_decay", "warm_up", "clip_norm", "windows"):
@@ -45,7 +47,7 @@ class LeanConfig:
 
     weights: WeightBits = field(default_factory=lambda: WeightBits(bits=8))
     train: TrainConfig = field(
-        default_factory=lambda: TrainConfig(epochs=1, windows=1500, learning_rate=3e-4, weight_decay=0.0)
+        default_factory=lambda: TrainConfig(epochs=1, cycles=1, windows=1500, learning_rate=3e-4, weight_decay=0.0)
     )
 
     def __post_init__(self) -> None:

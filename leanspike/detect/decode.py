@@ -4,7 +4,12 @@ r"""From a map of raw scores to boxes; z is what a cell (row i, column j) of the
     cx  = s (j + 1/2 + z[0]),   cy = s (i + 1/2 + z[1]),   w = a exp(z[2]),   h = a exp(z[3])
     p_k = sigmoid(z[4]) softmax(z[5:])[k]          every pair of cell and class with p_k >= least is a box
 
-then non-maximum suppression within each class, and the best ``most`` boxes. All in float64, one scene after the other,
+then non-maximum suppression within each class, and the best ``most`` boxes. What stays takes the mean place of all
+cells whose boxes agree with it (a vote: S. Gidaris and N. Komodakis, arXiv:1505.01749):
+
+    box = sum of w box_c / sum of w        w = sigmoid(z_c[4]) IoU(box, box_c) over the cells c with IoU >= vote
+
+All in float64, one scene after the other,
 so that equal scores give equal boxes. Objects by centre on a grid: J. Redmon et al., arXiv:1506.02640; without anchors
 to choose from: Z. Ge et al., arXiv:2107.08430.
 """
@@ -17,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from leanspike.core.records import require
-from leanspike.detect.boxes import Boxes, Floats, suppressed
+from leanspike.detect.boxes import Boxes, Floats, overlap, suppressed
 from leanspike.detect.model import BOX
 
 LARGEST = 4.0
@@ -32,15 +37,18 @@ class DecodeConfig:
         least: lowest score of a box.
         limit: IoU above which the worse of two boxes of one class goes.
         most: boxes a scene.
+        vote: IoU from which on a cell's box counts for the place of one that stays; 0: none does.
     """
 
     least: float = 0.02
     limit: float = 0.5
     most: int = 100
+    vote: float = 0.5
 
     def __post_init__(self) -> None:
         require(0 < self.least < 1, "decode.least", self.least, "between 0 and 1")
         require(0 < self.limit <= 1, "decode.limit", self.limit, "above 0, 1 at most")
+        require(0 <= self.vote < 1, "decode.vote", self.vote, "0 (off), and below 1")
         require(self.most >= 1, "decode.most", self.most, "1 or more")
 
 
@@ -79,8 +87,21 @@ def decoded(cells: Floats, head: Head, config: DecodeConfig) -> Boxes:
     kinds = np.exp(cells[:, BOX:] - cells[:, BOX:].max(1, keepdims=True))
     shares = kinds / kinds.sum(1, keepdims=True) / (1 + np.exp(-cells[:, 4:BOX]))
     at, label = np.nonzero(shares >= config.least)
-    found = Boxes(head.corners(cells)[at], label.astype(np.int64), shares[at, label])
-    return suppressed(found, config.limit)[slice(0, config.most)]
+    corners = head.corners(cells)
+    found = Boxes(corners[at], label.astype(np.int64), shares[at, label])
+    kept = suppressed(found, config.limit)[slice(0, config.most)]
+    return voted(kept, corners, 1 / (1 + np.exp(-cells[:, 4])), config.vote) if config.vote else kept
+
+
+def voted(boxes: Boxes, corners: Floats, sure: Floats, least: float) -> Boxes:
+    """The boxes, each at the weighted mean of the ``corners`` ``[n, 4]`` that overlap it by ``least`` or more.
+
+    Args:
+        sure: ``[n]`` weights.
+    """
+    shared = overlap(boxes.corners, corners)
+    weights = np.where(shared >= least, shared * sure, 0.0)
+    return Boxes(weights @ corners / weights.sum(1, keepdims=True), boxes.labels, boxes.scores)
 
 
 def detections(scores: npt.ArrayLike, unit: float, head: Head, config: DecodeConfig) -> list[Boxes]:

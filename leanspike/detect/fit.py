@@ -10,7 +10,7 @@ import math
 import time
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ from leanspike.train.state import check_same_run, load_weights, part
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of a training's history: mean loss, mAP and AP50 on the validation windows, seconds."""
+    """One line of a training's history: mean loss, mAP and AP50 on the validation windows without a vote, seconds."""
 
     epoch: int
     loss: float
@@ -189,8 +189,9 @@ def _train_step(run: _Run, chosen: Tensor, position: int, steps: int) -> float:
 
 
 def learning_rate(settings: TrainConfig, position: int, steps: int) -> float:
-    """Of the step after ``position`` steps, where an epoch has ``steps``: cosine to 0, times the warm-up's share."""
-    done = position / (settings.epochs * steps)
+    """Of the step after ``position`` steps, where an epoch has ``steps``: cosines to 0, times the warm-up's share."""
+    cycle = settings.epochs * steps / settings.cycles
+    done = position % cycle / cycle
     rise = min(1.0, (position + 1) / settings.warm_up) if settings.warm_up else 1.0
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done)) * rise
 
@@ -202,7 +203,8 @@ def _close(run: _Run, state: _State, loss: float, started: float) -> None:
     windows, config = run.windows, run.config
     scores = float_scores(run.network, windows.validation)
     head = head_of(config.model, windows.validation, windows.classes)
-    quality = measured(detections(scores, 1.0, head, config.decode), windows.validation.boxes, windows.classes)
+    found = detections(scores, 1.0, head, replace(config.decode, vote=0.0))
+    quality = measured(found, windows.validation.boxes, windows.classes)
     state.epoch, state.step, state.loss = state.epoch + 1, 0, 0.0
     seconds, state.seconds = state.seconds + time.monotonic() - started, 0.0
     record = Epoch(state.epoch, loss, quality.map, quality.ap50, seconds)

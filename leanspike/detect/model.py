@@ -34,7 +34,7 @@ class ModelConfig:
         deep: of the convolutions behind the last pool.
         kernel: of the first convolution, odd; the others have 3.
         neuron: of the hidden layers.
-        head_beta: leak of the head's integrators.
+        head_beta: share that the head's integrators keep: where things move, the last steps say most about their place.
         anchor: side in pixels of a box whose exponent is 0.
     """
 
@@ -44,7 +44,7 @@ class ModelConfig:
     neuron: NeuronConfig = field(
         default_factory=lambda: NeuronConfig(beta=0.75, learn_threshold=True, per_channel=True)
     )
-    head_beta: float = 1.0
+    head_beta: float = 0.6
     anchor: float = 20.0
 
     def __post_init__(self) -> None:

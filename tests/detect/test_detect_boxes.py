@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from leanspike.core.errors import ConfigError
 from leanspike.detect.boxes import Boxes, overlap, suppressed
-from leanspike.detect.decode import DecodeConfig, Head, decoded, detections
+from leanspike.detect.decode import DecodeConfig, Head, decoded, detections, voted
 from leanspike.detect.loss import Grid, LossConfig, assigned, detection_loss, overlaps
 from leanspike.detect.model import BOX, ModelConfig, build
 
@@ -66,6 +66,15 @@ def test_a_unit_scales_the_scores() -> None:
     scores = scores_of([10, 10, 30, 22], 1)
     (a,), (b,) = (detections(scores * k, 1 / k, HEAD, DecodeConfig()) for k in (1, 1024))
     assert a.equals(b)
+
+
+def test_a_vote_moves_a_box_to_the_mean_of_those_that_agree() -> None:
+    boxes = found((0, 0, 10, 10, 1, 0.9))
+    corners = np.array([[0.0, 0.0, 10.0, 10.0], [0.0, 0.0, 10.0, 12.0], [4.0, 4.0, 30.0, 30.0]])
+    (box,) = voted(boxes, corners, np.array([0.5, 1.0, 1.0]), 0.5).corners
+    share = 10 / 12
+    np.testing.assert_allclose(box, [0, 0, 10, (0.5 * 10 + share * 12) / (0.5 + share)])
+    assert voted(boxes[:0], corners, np.ones(3), 0.5).corners.shape == (0, 4)
 
 
 def test_at_most_so_many_boxes_and_none_below_the_least_score() -> None:

@@ -90,6 +90,12 @@ def test_the_learning_rate_rises_and_falls() -> None:
     assert rates[0] == pytest.approx(TINY.train.learning_rate / 2)
     assert max(rates) == rates[1]
     assert rates[-1] < 0.1 * rates[1]
+    again = replace(TINY.train, cycles=2)
+    assert [learning_rate(again, step, 3) for step in range(4, 6)] == [rates_of_a_cycle(step) for step in (1, 2)]
+
+
+def rates_of_a_cycle(step: int) -> float:
+    return TINY.train.learning_rate * 0.5 * (1 + np.cos(np.pi * step / 3))
 
 
 def test_the_program_gives_the_quantised_networks_integers(quantised: Network, data: Windows) -> None:

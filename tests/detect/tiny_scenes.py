@@ -17,8 +17,8 @@ SCENES = SceneConfig(train=24, val=8, test=10, side=48, fewest=1, most=2, speed=
 TINY = DetectConfig(
     windows=WindowConfig(timesteps=3),
     model=ModelConfig(channels=(6, 8), deep=(8,), kernel=3),
-    train=TrainConfig(epochs=2, batch_size=8, warm_up=2),
-    lean=LeanConfig(train=TrainConfig(epochs=1, batch_size=8, learning_rate=1e-4, warm_up=0)),
+    train=TrainConfig(epochs=2, cycles=1, batch_size=8, warm_up=2),
+    lean=LeanConfig(train=TrainConfig(epochs=1, cycles=1, batch_size=8, learning_rate=1e-4, warm_up=0)),
 )
 
 
