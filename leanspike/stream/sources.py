@@ -24,7 +24,7 @@ from leanspike.stream import wire
 from leanspike.stream.tally import Tally
 
 READ_AT_ONCE = 1 << 16
-EVENTS_AT_ONCE = 1 << 12
+EVENTS_AT_ONCE, STEPS_AT_ONCE = 1 << 12, 64
 Values = npt.NDArray[Any]
 
 
@@ -245,7 +245,7 @@ class Steps:
         self._values, self._opened, self._seconds = values, opened, 1e-6 * step_us / speed if speed else 0.0
 
     def __iter__(self) -> Iterator[Arrival]:
-        begun, at_once = time.perf_counter(), 1 if self._seconds else 1024
+        begun, at_once = time.perf_counter(), 1 if self._seconds else STEPS_AT_ONCE
         for start in range(0, len(self._values), at_once):
             now = time.perf_counter()
             due = begun + (start + 1) * self._seconds if self._seconds else now
