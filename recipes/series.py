@@ -10,8 +10,8 @@ speakers  each of the six speakers left out; the same two, 500 updates, 2 seeds
 Every study writes results.json and report.html to its folder; --results DIR keeps of each the figures of every seed,
 the means of the costs and the ranks in DIR/NAME.json.
 
-Expected, test accuracy in %: digits LIF 99.33 +- 0.65 (177k operations), GRU 98.93 +- 0.19 (765k); speakers left out, mean of
-six, LIF 73.7, GRU 80.2; ucr, mean of 21 sets, LIF 75.4, ALIF 74.4, LSTM 75.2, GRU 79.7, 1-NN DTW 85.3.
+Expected, test accuracy in %: digits LIF 99.33 +- 0.65 (177k operations), GRU 98.93 +- 0.19 (765k); speakers left out,
+mean of six, LIF 73.7, GRU 80.2; ucr, mean of 21 sets, LIF 75.4, ALIF 74.4, LSTM 75.2, GRU 79.7, 1-NN DTW 85.3.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from leanspike.measure.ranks import Ranking
 from leanspike.report.formats import number, percent
-from leanspike.report.labels import place
-from leanspike.report.plots import INK, MARKERS, MUTED, SERIES, Plot, canvas, cost_axis, finish, style
+from leanspike.report.labels import LETTER, place
+from leanspike.report.plots import INK, MARKERS, MUTED, SERIES, WIDTH, Plot, canvas, cost_axis, finish, style
 
 
 def ranks_plot(order: Ranking, names: Mapping[str, str]) -> Plot:
@@ -15,7 +15,8 @@ def ranks_plot(order: Ranking, names: Mapping[str, str]) -> Plot:
     count = len(order.methods)
     with style():
         figure, (axis,) = canvas(height=70.0 + 26.0 * count + 12.0 * len(order.cliques))
-        axis.set_xlim(0.8, count + 0.2)
+        labels = [f"{names[method]} {rank:.2f}" for method, rank in zip(order.methods, order.ranks, strict=True)]
+        axis.set_xlim(_left_end(labels, order.ranks, count), count + 0.2)
         axis.set_ylim(-(count + 0.6), 0.55 * len(order.cliques) + 0.6)
         axis.xaxis.set_ticks_position("top")
         axis.xaxis.set_label_position("top")
@@ -25,22 +26,24 @@ def ranks_plot(order: Ranking, names: Mapping[str, str]) -> Plot:
         for side in ("left", "bottom"):
             axis.spines[side].set_visible(False)
         axis.spines["top"].set_visible(True)
-        for i, (method, rank) in enumerate(zip(order.methods, order.ranks, strict=True)):
+        for i, (label, rank) in enumerate(zip(labels, order.ranks, strict=True)):
             axis.plot([rank, rank], [-i - 0.75, 0.0], color=MUTED, linewidth=0.9)
             axis.plot([rank], [0.0], marker="o", color=INK)
-            right = rank > (count + 1) / 2
-            told = f"{names[method]} {rank:.2f}"
-            axis.annotate(
-                told, (rank, -i - 0.75), (-4 if right else 4, -4), textcoords="offset points",
-                ha="right" if right else "left", va="center",
-            )  # fmt: skip
+            place_of = {"xytext": (-4, -4), "textcoords": "offset points", "ha": "right", "va": "center"}
+            axis.annotate(label, (rank, -i - 0.75), **place_of)  # type: ignore[arg-type]
         for k, clique in enumerate(order.cliques):
             ends = [order.ranks[order.methods.index(m)] for m in (clique[0], clique[-1])]
             y = 0.35 + 0.55 * k
             axis.plot([ends[0] - 0.04, ends[1] + 0.04], [y, y], color=SERIES[0], linewidth=3.5, solid_capstyle="butt")
-        told = ", ".join(f"{names[m]} {rank:.2f}" for m, rank in zip(order.methods, order.ranks, strict=True))
+        told = ", ".join(labels)
         caption = f"Over {order.sets} sets; a bar joins models that do not differ (Wilcoxon, Holm, 5 %)."
         return finish(figure, "ranks", "Mean ranks", caption, told)
+
+
+def _left_end(labels: Sequence[str], ranks: Sequence[float], count: int) -> float:
+    """Where the axis starts, so that every label, left of its line, has room; no line to the left reaches so deep."""
+    ends = [rank - count * (len(label) * LETTER + 12) / WIDTH for label, rank in zip(labels, ranks, strict=True)]
+    return min(0.8, *ends)
 
 
 def costs_plot(points: Sequence[tuple[str, float, float]]) -> Plot:
