@@ -96,6 +96,14 @@ def test_mistakes_are_told_in_one_line(
     assert not (tmp_path / "run").exists()
 
 
+def test_samples_that_are_no_images_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = np.zeros((8, 1, 12), dtype=np.float32), np.arange(8) % 2
+    np.savez(tmp_path / "series.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    assert cli.main(["stdp", str(tmp_path / "series.npz"), "--out", str(tmp_path / "run")]) == 2
+    assert "series samples" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
 def test_settings_out_of_files_reach_the_network(folder: Path) -> None:
     kept = json.loads((folder / "config.json").read_text())
     assert NeuronConfig(**kept["neuron"]).inhibition == 60.0
