@@ -23,6 +23,8 @@ from leanspike.report import plastic
 from leanspike.report.analog_page import Page, Table, write_page
 from leanspike.train.checkpoint import Checkpoint, write
 
+_ROWS = 12
+
 
 def learn_and_test(config: StdpConfig, dataset: Dataset, out: Path, threads: int) -> dict[str, Any]:
     """The run and its results; RUN/results.json is written last.
@@ -163,18 +165,20 @@ def _pictures(
 
 def _page(config: StdpConfig, results: dict[str, Any], plots: list[Any]) -> Page:
     program, low_high = results["program"], results["accuracy_ci95"]
+    same = results["program_reason"] if program is None else f"the same decision on {program['same']:.2%}"
     interval = f"95 % interval {low_high[0]:.2%} to {low_high[1]:.2%}"
     facts = [
         ("Test accuracy", f"{results['accuracy']:.2%}", f"{interval}, {results['test_samples']:,} samples"),
-        ("As a program", "none" if program is None else f"{program['accuracy']:.2%}", results["program_reason"] or ""),
+        ("As a program", "none" if program is None else f"{program['accuracy']:.2%}", same),
         ("Spikes a sample", f"{results['spikes_per_sample']:.1f}", "of the excitatory neurons"),
         ("Silent neurons", str(results["silent_neurons"]), f"of {config.neurons}"),
     ]
+    passes = "1 pass" if config.passes == 1 else f"{config.passes} passes"
     rule = f"{config.rule.kind} rule, {config.rule.bounds} bounds"
     return Page(
         kicker="Unsupervised learning by plasticity",
         title=f"{config.neurons} neurons on {config.dataset}",
-        summary=f"{rule} · {config.passes} passes · {config.steps} steps a sample · seed {config.seed}",
+        summary=f"{rule} · {passes} · T = {config.steps} · seed {config.seed}",
         finding=f"Without a label while it learned, the network reads {results['accuracy']:.1%} of the test samples.",
         facts=facts,
         heading="What it learned",
@@ -184,7 +188,7 @@ def _page(config: StdpConfig, results: dict[str, Any], plots: list[Any]) -> Page
             Table(
                 "Windows of learning",
                 ("samples", "accuracy", "spikes a sample", "mean theta, mV"),
-                [_row(record) for record in results["history"]],
+                [_row(record) for record in _some(results["history"])],
             )
         ],
         method=(
@@ -194,6 +198,11 @@ def _page(config: StdpConfig, results: dict[str, Any], plots: list[Any]) -> Page
         command=f"leanspike stdp {config.dataset} --config config.json --out RUN",
         configuration=to_dict(config),
     )
+
+
+def _some(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """About a dozen windows, the last one among them."""
+    return history[-1 :: -max(1, len(history) // _ROWS)][::-1]
 
 
 def _row(record: dict[str, Any]) -> tuple[str, ...]:
