@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,11 @@ def first_weights(seed: int, inputs: int, neurons: int, highest: float) -> npt.N
     return ((words >> np.uint32(8)).astype(np.float32) * np.float32(highest / (1 << 24))).reshape(inputs, neurons)
 
 
+@functools.lru_cache(maxsize=2)
 def order(seed: int, number: int, samples: int) -> Ints:
-    """The order ``[samples]`` of a pass: by the hash of every index."""
+    """The order ``[samples]`` of a pass, read-only: by the hash of every index."""
     start = rng.mix([rng.derive(seed, _ORDER, number)])
-    return np.argsort(rng.mix(start + np.arange(samples, dtype=np.uint32) * np.uint32(rng.GOLDEN)), kind="stable")
+    hashes = rng.mix(start + np.arange(samples, dtype=np.uint32) * np.uint32(rng.GOLDEN))
+    found = np.argsort(hashes, kind="stable")
+    found.flags.writeable = False
+    return found
