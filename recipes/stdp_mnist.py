@@ -7,7 +7,8 @@ finished ones are read again. Then the first seed's programs run on the referenc
 Settings were chosen on 10,000 training samples held out (``--set validation=0.1667``), never on the test set; the
 runs here learn from all 60,000.
 
-Expected (3 seeds): EXPECTED
+Expected, mean of 3 seeds: pair rule, one pass 90.3 %; three passes 91.2 %; triplet rule, one pass 90.3 %; programs
+within 0.1 point; no difference between the runtimes. About 10 minutes on one core.
 """
 
 from __future__ import annotations
