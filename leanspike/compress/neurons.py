@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from leanspike.compress.adaptation import decay_of, most_jump
-from leanspike.compress.scan import Adapting, Latent, ScanConfig, scan
+from leanspike.compress.latent import Adapting, Latent, ScanConfig
+from leanspike.compress.scan import scan
 from leanspike.compress.synapses import LEAK_BITS, IntegerCurrent
 from leanspike.compress.weights import rounded
 from leanspike.ir import Codec

@@ -14,8 +14,9 @@ from leanspike.ir.encodings import Delta, Direct, Latency, Rate, Sequence
 from leanspike.ir.ops import Conv2d, Dense, arrays
 from leanspike.ir.text import render
 from leanspike.targets.c.constants import Constant, constant, sparse_constants
-from leanspike.targets.c.functions import Function, functions, is_uniform, readout
+from leanspike.targets.c.functions import functions, readout
 from leanspike.targets.c.layout import INPUT, Layout, Member
+from leanspike.targets.c.neurons import Function, is_uniform
 from leanspike.targets.templates import environment
 
 _SMALL = ("shift_down", "bit", "set_bit", "mix")
