@@ -6,7 +6,7 @@
 ecg-qtdb as it was published: 618 / 141 sequences of 1,301 steps of level-crossing spikes (4 inputs), 6 classes, steps
 without a label left out of loss and accuracy (Yin, Corradi, Bohte 2021, arXiv:2103.12593, count all steps: 85.9 % of a
 recurrent ALIF network). Here 4-64-48-6, feed-forward, 12 epochs, the same budget for LIF and ALIF, three seeds. The
-figures are those of the lowered program, 8-bit weights. Expected: ALIF about 74 % of labelled test steps.
+figures are those of the lowered program, 8-bit weights. Expected: ALIF 76 % of labelled test steps (74.4, 76.2, 78.5).
 """
 
 from __future__ import annotations
