@@ -5,8 +5,8 @@
 Two bundles of four inputs fire once each, 2, 5, 8 or 11 steps apart (the class), at a random moment of 40 steps, every
 spike up to one step off, among noise: all classes have the same spikes on every input, only their distance tells.
 1,600 / 400 samples, 8-24-4, LIF neurons that forget by a half a step (beta = 0.5), five seeds, 30 epochs. Expected (the
-program of 8-bit weights, mean of the seeds): plain LIF 57 %, ALIF 67 %, learned leaks 77 %, recurrent LIF 96 %, delays of
-up to 15 steps 91 %: four seeds at 96 to 97 %, one that does not find them at 71 %.
+program of 8-bit weights, mean of the seeds): plain LIF 57 %, ALIF 67 %, learned leaks 77 %, recurrent LIF 96 %, delays
+of up to 15 steps 91 %: four seeds at 96 to 97 %, one that does not find them at 71 %.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def main() -> None:
     data = gaps()
     rows = [_row(name, data, args.epochs) for name in MODELS]
     args.results.parent.mkdir(parents=True, exist_ok=True)
-    write_json(args.results, {"schema": 1, "task": __doc__, "leanspike": __version__, "models": rows})
+    write_json(args.results, {"schema": 1, "task": str(gaps.__doc__), "leanspike": __version__, "models": rows})
 
 
 def gaps() -> Dataset:
