@@ -11,6 +11,7 @@ torch's makes both of them slow. setup.py runs this file by itself, so it import
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import platform
 import shutil
@@ -62,13 +63,23 @@ def build(library: str, sources: Path, package: Path) -> str:
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     folder.mkdir(parents=True, exist_ok=True)
     built = []
+    told = f'-DLEANSPIKE_SOURCES="{sources_of(sources / library)}"'
     for level, flags in X86.items() if x86 else [("plain", [])]:
-        command = [*compiler.split(), *FLAGS, *_known(own), *flags, f"-I{SHARED}"]
+        command = [*compiler.split(), *FLAGS, *_known(own), *flags, told, f"-I{SHARED}"]
         failure = _compile(command, sources / library / "csrc" / f"{name}.c", folder / f"{name}_{level}.so")
         if failure:
             return f"leanspike: {name} did not compile, so {instead} ({failure})"
         built.append(level)
     return f"leanspike: {name} built for {', '.join(built)}"
+
+
+def sources_of(folder: Path) -> str:
+    """A hash of what the library in ``folder`` is made of: its own C and what all of them share."""
+    found = hashlib.sha256()
+    files = [*SHARED.glob("*.h"), *(folder / "csrc").glob("*.[ch]")]
+    for file in sorted(files, key=lambda file: file.name):
+        found.update(file.name.encode() + b"\0" + file.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def _known(flags: list[str]) -> list[str]:
@@ -105,17 +116,36 @@ def load(folder: Path, name: str, wanted: str | None, asked_by: str) -> ctypes.C
 
     Raises:
         ValueError: this processor does not run that level.
+        MissingTool: what was built is of other sources than those that stand beside it.
     """
-    plain_file = folder / f"{name}_plain.so"
-    if not plain_file.exists():
+    if not (folder / f"{name}_plain.so").exists():
         return None
-    plain = ctypes.CDLL(str(plain_file))
+    plain = _opened(folder, f"{name}_plain.so")
     best = plain.leanspike_level()
     if wanted:
         if wanted not in LEVELS or LEVELS.index(wanted) > best:
             raise ValueError(f"{asked_by}={wanted}: this processor runs {', '.join(LEVELS[: best + 1])}")
         best = LEVELS.index(wanted)
-    return plain if best == 0 else ctypes.CDLL(str(folder / f"{name}_{LEVELS[best]}.so"))
+    return plain if best == 0 else _opened(folder, f"{name}_{LEVELS[best]}.so")
+
+
+def _opened(folder: Path, file: str) -> ctypes.CDLL:
+    """A library, if it is of these sources: records of another layout would give wrong numbers, not an error."""
+    library = ctypes.CDLL(str(folder / file))
+    try:
+        library.leanspike_sources.restype = ctypes.c_char_p
+        built_from = library.leanspike_sources().decode()
+    except AttributeError:
+        built_from = ""
+    if built_from != sources_of(folder):
+        from leanspike.core.errors import MissingTool  # not at the top: setup.py runs this file by itself
+
+        raise MissingTool(
+            "was built from other sources than those beside it",
+            where=folder / file,
+            remedy="install leanspike again, or run python leanspike/core/native.py in a checkout",
+        )
+    return library
 
 
 def level_of(library: ctypes.CDLL) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -217,6 +218,14 @@ def test_source_that_does_not_compile_is_one_line(tmp_path: Path) -> None:
     line = native.build("engine", tmp_path, tmp_path / "out")
     assert "engine did not compile" in line
     assert "error" in line
+
+
+def test_a_library_of_other_sources_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(library.FOLDER, tmp_path / "engine")
+    with (tmp_path / "engine" / "csrc" / "engine.h").open("a", encoding="utf-8") as header:
+        header.write("/* a field more */\n")
+    with pytest.raises(MissingTool, match="engine_plain.so: was built from other sources"):
+        native.load(tmp_path / "engine", "engine", None, "")
 
 
 def test_the_variable_names_the_level() -> None:

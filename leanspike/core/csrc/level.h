@@ -1,6 +1,13 @@
-/* Which of the libraries this processor and operating system run. */
+/* What a library was built from, and which of the libraries this processor and operating system run. */
 #ifndef LEANSPIKE_LEVEL_H
 #define LEANSPIKE_LEVEL_H
+
+/* A hash of the sources, core/native.py: who loads the library refuses one of other sources. */
+#ifndef LEANSPIKE_SOURCES
+#define LEANSPIKE_SOURCES ""
+#endif
+
+__attribute__((visibility("default"))) const char *leanspike_sources(void) { return LEANSPIKE_SOURCES; }
 
 /* The best of 0 plain, 1 AVX2, 2 AVX-512. */
 __attribute__((visibility("default"))) int leanspike_level(void) {
