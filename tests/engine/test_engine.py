@@ -224,7 +224,7 @@ def test_a_library_of_other_sources_is_refused(tmp_path: Path) -> None:
     shutil.copytree(library.FOLDER, tmp_path / "engine")
     with (tmp_path / "engine" / "csrc" / "engine.h").open("a", encoding="utf-8") as header:
         header.write("/* a field more */\n")
-    with pytest.raises(MissingTool, match="engine_plain.so: was built from other sources"):
+    with pytest.raises(MissingTool, match="was built from other sources"):
         native.load(tmp_path / "engine", "engine", None, "")
 
 
