@@ -5,6 +5,9 @@
     its box      the columns and rows between the 1st and 99th hundredth of its events, where the patch is at t_end
     the noise    events that fall anywhere, with a rate for each pixel
 
+In training scenes a digit's patch is warped and thinned: places p about its middle become (1 + M) p with M drawn from
+[-warp, warp], each event moved by less than half a pixel before, and up to a share ``drop`` of its events left out.
+
 Everything is drawn from (seed, part, number of the scene). Parts share no recording: test scenes are made of the test
 recordings, validation scenes of training recordings that no training scene has.
 Recordings: G. Orchard et al., Front. Neurosci. 9 (2015) 437.
@@ -41,6 +44,7 @@ class SceneConfig:
         overlap: highest IoU of two boxes.
         noise_hz: events a pixel and second.
         validation: share of the training recordings that validation scenes are made of.
+        warp, drop: of the digits in training scenes; 0 leaves them as they were recorded.
     """
 
     train: int = 6000
@@ -55,6 +59,8 @@ class SceneConfig:
     overlap: float = 0.1
     noise_hz: float = 0.5
     validation: float = 0.1
+    warp: float = 0.2
+    drop: float = 0.3
 
     def __post_init__(self) -> None:
         for part in PARTS:
@@ -67,6 +73,8 @@ class SceneConfig:
         require(0 <= self.speed <= 10_000, "scenes.speed", self.speed, "0 to 10000 pixels a second")
         require(0 <= self.overlap <= 1, "scenes.overlap", self.overlap, "between 0 and 1")
         require(0 <= self.noise_hz <= 100, "scenes.noise_hz", self.noise_hz, "0 to 100")
+        require(0 <= self.warp < 0.5, "scenes.warp", self.warp, "from 0 up to, not including, 0.5")
+        require(0 <= self.drop < 1, "scenes.drop", self.drop, "from 0 up to, not including, 1")
         require(0 < self.validation < 1, "scenes.validation", self.validation, "a share between 0 and 1")
 
     @property
@@ -100,6 +108,8 @@ def compose(digits: Sequence[Digit], config: SceneConfig, part: str, number: int
     for _ in range(int(random.integers(config.fewest, config.most + 1))):
         digit = digits[int(random.integers(len(digits)))]
         cut = _cut(digit.events, config.window_us, random)
+        if part == PARTS[0] and (config.warp or config.drop):
+            cut = _warped(cut, config, random)
         placed = _placed(cut, config, corners, random)
         if placed is not None:
             streams.append(placed[0])
@@ -114,6 +124,17 @@ def _cut(events: Events, window: int, random: np.random.Generator) -> Events:
     start = int(random.integers(last + 1))
     found = events.between(start, start + window)
     return Events(found.t - start, found.x, found.y, found.p, events.width, events.height)
+
+
+def _warped(events: Events, config: SceneConfig, random: np.random.Generator) -> Events:
+    """The events on a patch that is stretched, sheared and turned a little, some of them left out."""
+    events = events[random.random(len(events)) >= random.uniform(0, config.drop)]
+    matrix = np.eye(2) + random.uniform(-config.warp, config.warp, (2, 2))
+    places = np.stack([events.x, events.y]) + random.uniform(-0.5, 0.5, (2, len(events)))
+    moved = np.rint(matrix @ places).astype(np.int64)
+    moved -= moved.min(axis=1, keepdims=True, initial=0)
+    width, height = moved.max(axis=1, initial=0) + 1
+    return Events(events.t, moved[0], moved[1], events.p, int(width), int(height))
 
 
 def _placed(

@@ -53,6 +53,14 @@ def test_a_moving_digit_ends_in_its_box() -> None:
     assert moved > 8
 
 
+def test_only_training_digits_are_warped_and_thinned() -> None:
+    plain, strong = replace(SCENES, warp=0.0, drop=0.0, noise_hz=0.0), replace(SCENES, warp=0.4, drop=0.6, noise_hz=0.0)
+    for part, alike in (("train", False), ("val", True), ("test", True)):
+        one, other = (compose(DIGITS, config, part, 0) for config in (plain, strong))
+        assert one.boxes.equals(other.boxes) == alike
+        assert (len(one.events) == len(other.events)) == alike
+
+
 def test_boxes_lie_in_the_field_and_hardly_overlap() -> None:
     config = replace(SCENES, most=4, fewest=4, side=64, overlap=0.05)
     for number in range(30):
