@@ -24,7 +24,7 @@ class TrainConfig:
         clip_norm: the gradient's norm is cut to this; 0 is off.
     """
 
-    epochs: int = 4
+    epochs: int = 6
     batch_size: int = 32
     windows: int = 0
     cycles: int = 1
