@@ -3,8 +3,9 @@
     python recipes/detection.py --work runs/detection --seeds 0 --results results/detection/detection.json
 
 Scenes of seed 0: 6,000 to train, 300 to validate, 500 to test. For every seed a detector is trained, quantised to 8-bit
-weights, fine-tuned, lowered and tested (about 8 minutes of one free core); what is there is not done again. Then the
-program runs as C and as ONNX on the first 100 test windows, every score compared.
+weights, fine-tuned, lowered and tested (about 9 minutes of one core); what is there is not done again. Then the
+program runs as C and as ONNX on the first 100 test windows, every score compared. Expected of seed 0: AP50 0.911 and
+mAP 0.422 of the program, equal to the quantised network's in all windows.
 """
 
 from __future__ import annotations
