@@ -36,7 +36,9 @@ def narrowed(program: Program) -> Program:
         if isinstance(operation, LIF | Integrate):
             bits = max(found.sums[operation.result.name].bits, found.carried[operation.state].bits, 2)
             if isinstance(operation, LIF):
-                bits = max(bits, 1 + int(program.arrays[operation.threshold].values.max()).bit_length())
+                limit, amount = (program.arrays[name].values for name in (operation.threshold, operation.amount))
+                left = Range(min(0, int(limit.min()) - int(amount.max())), 0)
+                bits = max(bits, 1 + int(limit.max()).bit_length(), left.bits)
             state = program.state[operation.state]
             if state.codec is not None:
                 ends = (code << state.codec.shift for code in (state.codec.lowest, state.codec.highest))
