@@ -23,8 +23,8 @@ from leanspike.core.files import make_folder, write_json
 from leanspike.measure.mismatch import Law
 from leanspike.measure.mismatch_curves import Plan, measure_curves
 from leanspike.measure.quality import difference_interval
-from leanspike.report.analog_page import Page, Table, write_page
 from leanspike.report.mismatch_plots import compared, mismatch_plots
+from leanspike.report.single_page import Page, Table, write_page
 from leanspike.targets import spice
 from leanspike.targets.spice.spread import SOURCES, fit_law
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leanspike.report.analog_page import Page, Table, write_page
+from leanspike.report.single_page import Page, Table, write_page
 from leanspike.report.waveforms import Waveform, waveforms
 from leanspike.targets import Artefact, spice
 from leanspike.targets.spice.netlist import told as parts_told

@@ -103,8 +103,8 @@ def told(found: dict[str, Any]) -> str:
 
 def draw(path: Path, found: dict[str, Any], command: str) -> None:
     """Write the page of a measurement."""
-    from leanspike.report.analog_page import Page, Table, write_page
     from leanspike.report.mismatch_plots import mismatch_plots
+    from leanspike.report.single_page import Page, Table, write_page
 
     curves = found["curves"]
     points, last = curves[0]["points"], curves[0]["points"][-1]

@@ -20,7 +20,7 @@ from leanspike.measure.quality import confusion, wilson
 from leanspike.plasticity import Labels, StdpConfig, Trained, answer, decide, encoding, fit, lower, matrix
 from leanspike.plasticity.labels import Doubles, Ints
 from leanspike.report import plastic
-from leanspike.report.analog_page import Page, Table, write_page
+from leanspike.report.single_page import Page, Table, write_page
 from leanspike.train.checkpoint import Checkpoint, write
 
 _ROWS = 12

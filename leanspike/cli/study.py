@@ -90,12 +90,7 @@ def run(args: argparse.Namespace) -> int:
             )
     config, out = configuration(args), args.out or Path("runs") / f"study-{_stem(args.dataset)}"
     found = study.run(config, out, workers=args.workers, storage=args.storage, command=command_line(args))
-    if args.json:
-        print(json.dumps(document(found), indent=2, allow_nan=False))
-    else:
-        print(tables.text(found), end="")
-        print(f"\n{out / 'report.html'}")
-    return 0
+    return _tell(args, document(found), tables.text(found), out)
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -106,10 +101,14 @@ def _compare(args: argparse.Namespace) -> int:
 
     config, out = comparison_configuration(args), args.out or Path("runs") / f"study-{_stem(args.dataset)[:60]}"
     found = comparison.run(config, out, workers=args.workers, storage=args.storage, command=command_line(args))
+    return _tell(args, document(found), page.text(found), out)
+
+
+def _tell(args: argparse.Namespace, found: object, table: str, out: Path) -> int:
     if args.json:
-        print(json.dumps(document(found), indent=2, allow_nan=False))
+        print(json.dumps(found, indent=2, allow_nan=False))
     else:
-        print(page.text(found), end="")
+        print(table, end="")
         print(f"\n{out / 'report.html'}")
     return 0
 

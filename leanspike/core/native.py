@@ -115,7 +115,7 @@ def load(folder: Path, name: str, wanted: str | None, asked_by: str) -> ctypes.C
         asked_by: the variable or argument that ``wanted`` came from.
 
     Raises:
-        ValueError: this processor does not run that level.
+        ConfigError: this processor does not run that level.
         MissingTool: what was built is of other sources than those that stand beside it.
     """
     if not (folder / f"{name}_plain.so").exists():
@@ -124,7 +124,9 @@ def load(folder: Path, name: str, wanted: str | None, asked_by: str) -> ctypes.C
     best = plain.leanspike_level()
     if wanted:
         if wanted not in LEVELS or LEVELS.index(wanted) > best:
-            raise ValueError(f"{asked_by}={wanted}: this processor runs {', '.join(LEVELS[: best + 1])}")
+            from leanspike.core.errors import ConfigError  # not at the top: setup.py runs this file by itself
+
+            raise ConfigError(f"{asked_by}={wanted}: this processor runs {', '.join(LEVELS[: best + 1])}")
         best = LEVELS.index(wanted)
     return plain if best == 0 else _opened(folder, f"{name}_{LEVELS[best]}.so")
 
@@ -138,7 +140,7 @@ def _opened(folder: Path, file: str) -> ctypes.CDLL:
     except AttributeError:
         built_from = ""
     if built_from != sources_of(folder):
-        from leanspike.core.errors import MissingTool  # not at the top: setup.py runs this file by itself
+        from leanspike.core.errors import MissingTool
 
         raise MissingTool(
             "was built from other sources than those beside it",

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from leanspike.core import native
-from leanspike.core.errors import ConfigError, MissingTool
+from leanspike.core.errors import MissingTool
 
 FOLDER = Path(__file__).parent
 CHOICE = "LEANSPIKE_ENGINE"
@@ -24,10 +24,7 @@ def load(level: str | None = None) -> ctypes.CDLL:
         MissingTool: it was not built.
         ConfigError: this processor does not run that level.
     """
-    try:
-        found = native.load(FOLDER, "engine", level or os.environ.get(CHOICE), CHOICE)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    found = native.load(FOLDER, "engine", level or os.environ.get(CHOICE), CHOICE)
     if found is None:
         raise MissingTool(
             "the engine was not built", remedy="install a C compiler (gcc or clang), then leanspike again"

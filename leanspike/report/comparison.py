@@ -10,9 +10,9 @@ from statistics import fmean
 from leanspike.measure.quality import Mean, mean_interval
 from leanspike.measure.ranks import ALPHA, Ranking, ranking
 from leanspike.measure.records import Study, TrialRecord
-from leanspike.report.analog_page import Page, Table, write_page
 from leanspike.report.comparison_plots import costs_plot, ranks_plot
 from leanspike.report.formats import interval, microseconds, number, percent, plural
+from leanspike.report.single_page import Page, Table, write_page
 
 NAMES = {
     "lif": "LIF",

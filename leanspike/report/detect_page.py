@@ -14,9 +14,9 @@ import numpy as np
 from leanspike.core.errors import DataError
 from leanspike.core.files import write_text
 from leanspike.report import detect_plots
-from leanspike.report.analog_page import Table
 from leanspike.report.formats import microseconds
 from leanspike.report.html import render
+from leanspike.report.single_page import Table
 
 FILE, PICTURES, PAGE = "detection.json", "pictures.npz", "report.html"
 _FORMS = {"float": "Trained network, floats", "quantised": "Quantised network", "program": "Program, integers"}

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 
 from leanspike.core import native
-from leanspike.core.errors import ConfigError
 from leanspike.data.generated import pixels
 from leanspike.data.generated.pixels import Found, Sensor
 
@@ -40,10 +39,7 @@ def library() -> ctypes.CDLL | None:
     wanted = os.environ.get(CHOICE)
     if wanted == "numpy":
         return None
-    try:
-        found = native.load(FOLDER, "camera", wanted, CHOICE)
-    except ValueError as error:
-        raise ConfigError(str(error)) from None
+    found = native.load(FOLDER, "camera", wanted, CHOICE)
     if found is not None:
         found.leanspike_film.argtypes = [ctypes.c_void_p] * 5
         found.leanspike_film.restype = ctypes.c_int64

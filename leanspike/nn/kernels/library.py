@@ -23,6 +23,9 @@ def load() -> ctypes.CDLL | None:
     """The library for the best instruction set here, or None where none was built.
 
     ``LEANSPIKE_KERNELS`` may name a lower level (plain, avx2, avx512) or ``off`` (the torch path).
+
+    Raises:
+        ConfigError: this processor does not run that level. MissingTool: the library is of other sources.
     """
     wanted = os.environ.get(_CHOICE)
     if wanted == "off" or not _share_openmp():

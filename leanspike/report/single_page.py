@@ -1,4 +1,4 @@
-"""One self-contained page of the analogue side: waveforms of circuits, or accuracy against mismatch."""
+"""One self-contained page: a finding, its facts, figures and tables, and how they were made."""
 
 from __future__ import annotations
 
@@ -59,5 +59,5 @@ def write_page(path: Path, page: Page) -> Path:
     """
     study = SimpleNamespace(leanspike=__version__, created=None, command=page.command, config_hash=None)
     content = {**vars(page), "configuration": json.dumps(page.configuration, indent=2, ensure_ascii=False)}
-    write_text(path, render("analog.html", study=study, versions=[("leanspike", __version__)], **content))
+    write_text(path, render("single.html", study=study, versions=[("leanspike", __version__)], **content))
     return path
