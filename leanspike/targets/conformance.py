@@ -28,6 +28,7 @@ from leanspike.core.trace import mismatches
 from leanspike.ir import Array, IntType, Program, Value
 from leanspike.ir.inttype import SPIKE
 from leanspike.ir.narrow import fitted, narrowed
+from leanspike.ir.ops import reads
 from leanspike.ir.program import Form, ReadoutKind
 from leanspike.targets import base
 
@@ -300,13 +301,31 @@ def assert_equal(case: Case, name: str, folder: Path) -> None:
 
 def expressed(program: Program) -> list[tuple[str, str]]:
     """What a target may refuse in a program: keywords, each with its place; ``map``: the scores of a map, ``adapt``:
-    thresholds that adapt, ``feedback exit``: an early exit behind a recurrent edge."""
+    thresholds that adapt, ``feedback exit``: an early exit behind a recurrent edge, ``delay twice``: a delay of a delay.
+    """
     found = [(op.keyword, op.result.name) for op in program.operations]
     found += [("adapt", op.result.name) for op in program.spiking if op.adapt is not None]
+    delayed = {op.result.name for op in program.operations if isinstance(op, ir.Delay)}
+    found += [
+        ("delay twice", reader)
+        for op in program.operations
+        if isinstance(op, ir.Delay) and op.of in delayed
+        for reader in _neurons_behind(program, op.result.name)
+    ]
     if program.readout.exit and program.has_feedback:
         found.append(("feedback exit", "readout"))
     is_map = len(program.values[program.readout.source].shape) > 1
     return [*found, ("map", "readout")] if is_map else found
+
+
+def _neurons_behind(program: Program, name: str) -> list[str]:
+    """The neurons that a value reaches through synapses alone."""
+    found: list[str] = []
+    for op in program.operations:
+        if name in reads(op):
+            neurons = isinstance(op, ir.LIF | ir.Integrate)
+            found += [op.result.name] if neurons else _neurons_behind(program, op.result.name)
+    return found
 
 
 class Conformance:

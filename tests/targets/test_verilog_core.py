@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,26 @@ def differing(artefact: Artefact, simulator: simulate.Simulator, count: int = 6)
 def test_every_step_equals_the_reference(name: str, lanes: int, tmp_path: Path) -> None:
     need("icarus")
     assert differing(emitted(PROGRAMS[name](), tmp_path, lanes), "icarus") == {}
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("encoding", ["direct", "rate"])
+def test_an_input_that_comes_a_step_late_still_begins_and_ends_samples(
+    encoding: str, steps: int, tmp_path: Path
+) -> None:
+    need("icarus")
+    program = dense(encoding=encoding, steps=steps)
+    x = program.input.result
+    late = replace(x, name="late")
+    first = replace(program.operations[0], source="late")
+    program = replace(
+        program,
+        states=(*program.states, ir.State("d", x.shape, x.type)),
+        operations=(ir.Delay(late, "x", "d"), first, *program.operations[1:]),
+    )
+    raw = samples(program, 4)
+    found = simulate.run(emitted(program, tmp_path), raw, record=True, simulator="icarus")
+    assert not any(mismatches(ir.run(program, raw, record=True), found).values())
 
 
 @pytest.mark.parametrize("simulator", ["verilator", "cxxrtl"])

@@ -21,7 +21,7 @@ def neurons(n: Neurons, plan: Plan, text: str, synapses: list[Facts]) -> tuple[F
     layout, program = n.layout, plan.program
     consumers = plan.consumers(n.op.result.name)
     facts = _shape(n, plan) | {"text": text, "synapses": synapses}
-    facts["uses_final"] = any(s["uses_final"] for s in synapses) or any(s.path.delayed for s in consumers)
+    facts["uses_final"] = any(s["uses_final"] for s in synapses) or any(s.uses_final for s in consumers)
     facts["needs_final"] = facts["uses_final"] or (not plan.exits and program.steps > 1)
     last = layout.channels - (layout.groups - 1) * layout.lanes
     facts["partial"] = last if last < layout.lanes else 0

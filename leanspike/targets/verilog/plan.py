@@ -72,7 +72,8 @@ class Synapse:
         name: ending of its identifiers.
         value: of the program that it gives.
         path: where its events come from, and the weights.
-        mode: every (events of each step), once (the same current in every step), late (the same but in the first step).
+        mode: every (events of each step), once (the same current in every step), late (the same but in the first step),
+            never (a step late in a program of one step: the ends of samples are all that is taken).
         source: how its events name places: the layout after the pool.
         value_bits: of a multi-bit event with its sign; 0 where events are spikes.
         target: the layout of the neurons.
@@ -89,6 +90,11 @@ class Synapse:
     target: Layout
     current_bits: int
     depth: int
+
+    @property
+    def uses_final(self) -> bool:
+        """Whether it does something else in the last step of a sample."""
+        return self.mode in ("once", "late") or (self.mode == "every" and self.path.delayed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,6 +200,8 @@ def _synapse(frame: _Frame, path: Path, ending: str, value: str, op: LIF | Integ
     mode = "every"
     if is_constant(program, path):
         mode = "late" if path.delayed else "once"
+    elif path.delayed and program.steps == 1 and _stands_before(frame, path.source, op.result.name):
+        mode = "never"
     source = frame.outputs[path.source]
     if path.pool != "none":
         source = replace(source, height=path.shape[0], width=path.shape[1])
@@ -206,6 +214,12 @@ def _synapse(frame: _Frame, path: Path, ending: str, value: str, op: LIF | Integ
     bits = max(frame.ranges.values[op.source].bits, signed_bits(path.weight))
     target = frame.outputs[op.result.name]
     return Synapse(ending, value, path, mode, source, value_bits, target, bits, depth)
+
+
+def _stands_before(frame: _Frame, source: str, name: str) -> bool:
+    """Whether a step of ``source`` is done before that of ``name``: no recurrent edge."""
+    order = list(frame.outputs)
+    return order.index(source) < order.index(name)
 
 
 def _views(here: list[Path]) -> tuple[Pool, ...]:

@@ -41,10 +41,10 @@ def synapse(s: Synapse, text: str) -> tuple[Facts, Files]:
         "text": text,
         "kind": s.path.kind,
         "mode": s.mode,
-        "constant": s.mode != "every",
+        "constant": s.mode in ("once", "late"),
         "late": s.mode == "late",
         "delayed": s.mode == "every" and s.path.delayed,
-        "uses_final": s.mode != "every" or s.path.delayed,
+        "uses_final": s.uses_final,
         "source": s.path.source,
         "spikes": spikes,
         "fields": event_fields(source, s.value_bits),
@@ -100,6 +100,7 @@ def _told(s: Synapse) -> Facts:
         "every": "Every step: an event adds its row of weights to the accumulators.",
         "once": "The input is the same in every step: its current is computed once a sample and kept.",
         "late": "The input is the same in every step but the first, where it is 0: computed once a sample and kept.",
+        "never": "Its events would count a step later, and there is none: an end of a step is all that it takes.",
     }
     delayed = " Its events are those of the step before." if s.path.delayed and s.mode == "every" else ""
     word = "a word of spikes, silent ones are not sent" if not s.value_bits else "a value that is not 0"
