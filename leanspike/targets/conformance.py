@@ -300,8 +300,10 @@ def assert_equal(case: Case, name: str, folder: Path) -> None:
 
 
 def expressed(program: Program) -> list[tuple[str, str]]:
-    """What a target may refuse in a program: keywords, each with its place; ``map``: the scores of a map, ``adapt``:
-    thresholds that adapt, ``feedback exit``: an early exit behind a recurrent edge, ``delay twice``: a delay of a delay.
+    """What a target may refuse in a program: keywords, each with its place.
+
+    ``map``: the scores of a map; ``adapt``: thresholds that adapt; ``feedback exit``: an early exit behind a recurrent
+    edge; ``delay twice``: a delay of a delay.
     """
     found = [(op.keyword, op.result.name) for op in program.operations]
     found += [("adapt", op.result.name) for op in program.spiking if op.adapt is not None]
