@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from leanspike import models
 from leanspike.bench.candidates import Passes
 from leanspike.bench.workloads import ATAN_SCALE, BETA, LEARNING_RATE, THRESHOLD, Batch, Layer, Workload
-from leanspike.nn import Conv2d, Linear, Network, NeuronConfig, Output, readout
+from leanspike.nn import Conv2d, CountCrossEntropy, Linear, Network, NeuronConfig, Output
 from leanspike.nn.spikes import Spikes, pack
 from leanspike.train import TrainConfig
 from leanspike.train.optimizer import make_optimizer
@@ -70,14 +69,7 @@ class OurStepper:
         return float(total)
 
     def _loss(self, x: Input, y: Tensor, share: float) -> Tensor:
-        def loss_of(output: Output, samples: slice) -> Tensor:
-            if self.work.loss == "sum":
-                assert output.spikes is not None
-                return output.spikes.sum()
-            own = y[samples]
-            return cross_entropy(readout(output, "count"), own) * (share * len(own) / len(y))
-
-        return self.network.loss(x, loss_of)
+        return self.network.loss(x, _spike_sum if self.work.loss == "sum" else CountCrossEntropy(y, share))
 
     def passes(self, batch: tuple[Tensor, Tensor]) -> Passes:
         self.optimizer.zero_grad()
@@ -100,6 +92,11 @@ class PackingStepper(OurStepper):
     def step(self, batch: tuple[Tensor, Tensor]) -> float:
         packed = pack(batch[0])
         return 0.0 if packed is None else float(packed.shape[0])
+
+
+def _spike_sum(output: Output, _: slice) -> Tensor:
+    assert output.spikes is not None
+    return output.spikes.sum()
 
 
 def _pieces(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Input, Tensor]]:

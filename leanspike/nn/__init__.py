@@ -4,6 +4,7 @@ from leanspike.nn.cells import LIF, LeakyIntegrator
 from leanspike.nn.delays import DelayedLinear
 from leanspike.nn.functional import LIFState, lif, lif_step
 from leanspike.nn.junction import Junction, Residual, SpikingSelfAttention
+from leanspike.nn.loss import CountCrossEntropy
 from leanspike.nn.network import Network, Operations
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime, Dropout
@@ -19,6 +20,7 @@ __all__ = [
     "BatchNorm",
     "BatchNormThroughTime",
     "Conv2d",
+    "CountCrossEntropy",
     "DelayedLinear",
     "Dropout",
     "Flatten",

@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels import cpu, cpu_chain
+from leanspike.nn.loss import CountCrossEntropy
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.operation import Operation
 from leanspike.nn.readout import Output
@@ -184,6 +185,8 @@ class _LossInPieces(Operation):
     @staticmethod
     def forward(ctx, bits, kinds, size, loss_of, *tensors):  # type: ignore[no-untyped-def]
         ctx.sums = _zeros(tensors, ctx.needs_input_grad[4:])
+        if isinstance(loss_of, CountCrossEntropy) and kinds[-1][1]:
+            return _counted(bits, kinds, tensors, size, loss_of, ctx.sums)
         layers = [(*kind, *tensors[4 * i : 4 * i + 4]) for i, kind in enumerate(kinds)]
         return sum(
             _piece(bits, layers, slice(start, start + size), loss_of, ctx.sums)
@@ -197,6 +200,24 @@ class _LossInPieces(Operation):
         if scale != 1.0:
             sums = [None if one is None else one * scale for one in sums]
         return None, None, None, None, *sums
+
+
+def _counted(
+    bits: Tensor,
+    kinds: _Kinds,
+    tensors: Sequence[Any],
+    size: int,
+    loss: CountCrossEntropy,
+    sums: Sequence[Tensor | None],
+) -> Tensor:
+    """The loss of spike counts; its gradients are added to ``sums``. One call does all pieces and layers."""
+    layers = []
+    for i, (config, _) in enumerate(kinds):
+        weight, bias, beta, threshold = tensors[4 * i : 4 * i + 4]
+        layers.append(cpu_chain.Layer(config, weight, bias, beta, threshold, sums[4 * i : 4 * i + 4]))
+    value, right = cpu_chain.train(bits, layers, size, loss.labels, loss.smoothing, loss.scale)
+    loss.right += right
+    return torch.tensor(value, dtype=torch.float32)
 
 
 def _zeros(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Tensor | None]:

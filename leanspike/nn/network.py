@@ -124,30 +124,21 @@ class Network(nn.Module):
     @property
     def cuts_batches(self) -> bool:
         """Whether :meth:`loss` cuts a batch of spikes by itself: dense layers with neurons alone, potentials kept."""
-        last = len(self.layers)
-        run = sum(1 for _ in self._pairs(self._first))
-        return cpu.loaded() and not self.recompute and self._first + 2 * run == last
+        layers, first = tuple(self.layers), self._first
+        run = sum(1 for _ in _pairs(layers[first:]))
+        return cpu.loaded() and not self.recompute and first + 2 * run == len(layers)
 
     @property
     def _first(self) -> int:
         """The first layer that does more than to flatten."""
         return next(i for i, layer in enumerate(self.layers) if not isinstance(layer, Flatten))
 
-    def _pairs(self, start: int) -> Iterator[tuple[Linear, LIF | LeakyIntegrator]]:
-        """Synapses and the neurons behind them from layer ``start`` on, as far as one operation knows them."""
-        for i in range(start, len(self.layers) - 1, 2):
-            synapse, neurons = self.layers[i], self.layers[i + 1]
-            may = LIF | LeakyIntegrator if i + 2 == len(self.layers) else LIF
-            if not isinstance(synapse, Linear) or not isinstance(neurons, may) or not neurons.fused:
-                return
-            yield synapse, neurons
-
     def _spiking_run(self, activity: Signal, start: int) -> list[SpikingLayer]:
         """The synapses and neurons from layer ``start`` on that one operation can compute together; none: empty."""
         run: list[SpikingLayer] = []
         if not isinstance(activity, Spikes) or activity.bits is None or activity.density > DENSE_ABOVE:
             return run
-        for synapse, neurons in self._pairs(start):
+        for synapse, neurons in _pairs(tuple(self.layers)[start:]):
             weight = synapse.weight if run else synapse.scaled(activity)
             beta, threshold = neurons.parameters_for((synapse.out_features,))
             fires = isinstance(neurons, LIF)
@@ -227,6 +218,16 @@ class Network(nn.Module):
             return packed
         binary = not x.is_cuda and bool(((x == 0) | (x == 1)).all())
         return Spikes.of(x) if binary else x
+
+
+def _pairs(layers: Sequence[nn.Module]) -> Iterator[tuple[Linear, LIF | LeakyIntegrator]]:
+    """Synapses and the neurons behind them from the first layer on, as far as one operation knows them."""
+    for i in range(0, len(layers) - 1, 2):
+        synapse, neurons = layers[i], layers[i + 1]
+        may = LIF | LeakyIntegrator if i + 2 == len(layers) else LIF
+        if not isinstance(synapse, Linear) or not isinstance(neurons, may) or not neurons.fused:
+            return
+        yield synapse, neurons
 
 
 def _reached(activity: Signal, layer: Linear | Conv2d | DelayedLinear) -> float:

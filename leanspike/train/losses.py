@@ -19,7 +19,7 @@ from torch.nn.functional import cross_entropy
 
 from leanspike.core.errors import ConfigError
 from leanspike.nn import Output, readout
-from leanspike.train.config import RunConfig
+from leanspike.train.config import RunConfig, TrainConfig
 
 
 def classification(output: Output, labels: Tensor, kind: str, config: RunConfig) -> Tensor:
@@ -39,6 +39,11 @@ def classification(output: Output, labels: Tensor, kind: str, config: RunConfig)
         kind = "membrane_mean"
     logits = readout(output, "count" if train.loss == "count" else kind)
     return cross_entropy(logits, labels, label_smoothing=train.label_smoothing)
+
+
+def counts(kind: str, train: TrainConfig) -> bool:
+    """Whether the configured loss of labels of samples is the cross-entropy of spike counts; ``kind``: the readout."""
+    return kind == "count" and train.loss in ("count", "readout")
 
 
 def tet(potential: Tensor, labels: Tensor, phi: float, weight: float, label_smoothing: float = 0.0) -> Tensor:

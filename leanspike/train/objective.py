@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from leanspike.core.records import require
-from leanspike.nn import Network, Output, readout, readout_at_every_step
+from leanspike.nn import CountCrossEntropy, Network, Output, readout, readout_at_every_step
 from leanspike.train.batches import scaled
 from leanspike.train.coding import coded, straight_to_bits
 from leanspike.train.config import RunConfig
 from leanspike.train.constraint import Constraint
-from leanspike.train.losses import classification, rate_penalty
+from leanspike.train.losses import classification, counts, rate_penalty
 
 
 def decisions(output: Output, kind: str, labels: Tensor) -> Tensor:
@@ -60,6 +60,10 @@ class Objective(nn.Module):
             logits = self.network(scaled(x))
             loss = cross_entropy(logits, labels, label_smoothing=self.config.train.label_smoothing) * share
             return loss, (logits.detach().argmax(-1) == labels).sum()
+        spikes = coded(x, numbers, self.network, self.config, seed)
+        if self.may_cut and labels.dim() == 1 and counts(self.network.readout, self.config.train):
+            counted = CountCrossEntropy(labels, share, self.config.train.label_smoothing)
+            return self.network.loss(spikes, counted), counted.right
         right = torch.zeros((), dtype=torch.int64, device=x.device)
 
         def loss_of(output: Output, samples: slice) -> Tensor:
@@ -69,7 +73,6 @@ class Objective(nn.Module):
             loss = classification(output, own, network.readout, self.config) * part
             return loss + self._penalties(output, part)
 
-        spikes = coded(x, numbers, self.network, self.config, seed)
         if self.may_cut:
             return self.network.loss(spikes, loss_of), right
         return loss_of(self.network(spikes), slice(0, len(labels))), right

@@ -15,9 +15,12 @@
 #endif
 #define NV 2
 #define NR (NV * VF)
-#define KC 384
+#define KC 400
 #define MC (MR * 14)
-#define NC 2048
+/* Floats of B that are packed at once: they stay in L2 while every panel of A, which stays in L1, runs through them. */
+#define B_PACK (400 * 416)
+
+enum { S_ROWS = SLOTS - 3, S_COLUMNS = SLOTS - 2 };
 
 typedef struct {
     int64_t m, n, k;
@@ -46,6 +49,10 @@ static void pack_panel(const float *x, int64_t lead, int64_t depth, int64_t live
 static inline void tile(const float *restrict a, const float *restrict b, int64_t k, float *restrict c, int64_t c_row,
                         int64_t rows, int64_t columns, const float *bias, int first) {
     vf sum[MR][NV];
+    for (int64_t i = 0; i < rows; i++) {
+        __builtin_prefetch(c + i * c_row, 1);
+        __builtin_prefetch(c + i * c_row + 16, 1);
+    }
     UNROLL for (int i = 0; i < MR; i++) UNROLL for (int j = 0; j < NV; j++) sum[i][j] = vset(0);
     for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
         vf b0 = vload(b), b1 = vload(b + VF);
@@ -54,6 +61,14 @@ static inline void tile(const float *restrict a, const float *restrict b, int64_
             sum[i][0] = vfma(x, b0, sum[i][0]);
             sum[i][1] = vfma(x, b1, sum[i][1]);
         }
+    }
+    if (rows == MR && columns == NR) {
+        UNROLL for (int i = 0; i < MR; i++) UNROLL for (int j = 0; j < NV; j++) {
+            float *at = c + i * c_row + j * VF;
+            vf before = first ? (bias ? vload(bias + j * VF) : vset(0)) : vload(at);
+            vstore(at, before + sum[i][j]);
+        }
+        return;
     }
     float block[MR * NR];
     UNROLL for (int i = 0; i < MR; i++) UNROLL for (int j = 0; j < NV; j++) vstore(block + i * NR + j * VF, sum[i][j]);
@@ -66,14 +81,15 @@ EXPORT void leanspike_gemm(const gemm_args *g) {
     int64_t blocks = (g->m + MC - 1) / MC;
     blocks = (blocks + g->threads - 1) / g->threads * g->threads;
     int64_t mc = ((g->m + blocks - 1) / blocks + MR - 1) / MR * MR;
-    int64_t nc_most = MIN(NC, (g->n + NR - 1) / NR * NR);
-    float *b_pack = aligned_alloc(64, (size_t)(KC * nc_most) * 4);
+    int64_t passes = MAX(1, (g->k + KC - 1) / KC), depth = (g->k + passes - 1) / passes;
+    int64_t nc_most = MIN(B_PACK / MAX(1, depth), g->n + NR - 1) / NR * NR;
+    float *b_pack = scratch(S_COLUMNS, depth * nc_most);
 #pragma omp parallel num_threads(g->threads)
     {
-        float *a_pack = aligned_alloc(64, (size_t)(KC * (mc + MR) * 4 + 63) / 64 * 64);
-        for (int64_t j0 = 0; j0 < g->n; j0 += NC)
-            for (int64_t p0 = 0; p0 < g->k; p0 += KC) {
-                int64_t nc = MIN(NC, g->n - j0), kc = MIN(KC, g->k - p0);
+        float *a_pack = scratch(S_ROWS, depth * (mc + MR));
+        for (int64_t j0 = 0; j0 < g->n; j0 += nc_most)
+            for (int64_t p0 = 0; p0 < g->k; p0 += depth) {
+                int64_t nc = MIN(nc_most, g->n - j0), kc = MIN(depth, g->k - p0);
 #pragma omp for schedule(static)
                 for (int64_t j = 0; j < nc; j += NR)
                     pack_panel(g->b + (j0 + j) * g->b_column + p0 * g->b_row, g->b_column, g->b_row, MIN(NR, nc - j), NR,
@@ -84,15 +100,13 @@ EXPORT void leanspike_gemm(const gemm_args *g) {
                     for (int64_t i = 0; i < rows; i += MR)
                         pack_panel(g->a + (i0 + i) * g->a_row + p0 * g->a_column, g->a_row, g->a_column,
                                    MIN(MR, rows - i), MR, kc, a_pack + i * kc);
-                    for (int64_t j = 0; j < nc; j += NR)
-                        for (int64_t i = 0; i < rows; i += MR)
+                    for (int64_t i = 0; i < rows; i += MR)
+                        for (int64_t j = 0; j < nc; j += NR)
                             tile(a_pack + i * kc, b_pack + j * kc, kc, g->c + (i0 + i) * g->c_row + j0 + j, g->c_row,
                                  MIN(MR, rows - i), MIN(NR, nc - j), g->bias ? g->bias + j0 + j : NULL, p0 == 0);
                 }
             }
-        free(a_pack);
     }
-    free(b_pack);
 }
 
 #endif

@@ -2,6 +2,7 @@
    No dependency but libc; threads are the OpenMP runtime that torch has loaded already (see core/native.py). */
 #include "adaptive.h"
 #include "bits.h"
+#include "chain.h"
 #include "conv.h"
 #include "conv_backward.h"
 #include "gather.h"

@@ -67,7 +67,7 @@ static void copy_bits(chunk *c, team t) {
     meet(t);
 }
 
-enum { S_BLOCK, S_POTENTIAL, S_CARRIED, S_GRADIENT, S_WEIGHT, S_NEURON, S_NEXT };
+enum { S_BLOCK, S_CURRENT, S_POTENTIAL, S_GRADIENT, S_WEIGHT, S_NEXT };
 
 /* Currents of a tile for every row of the chunk: out[rows][WIDTH]. */
 static void tile_currents(const chunk *c, int64_t from, int live, float *out) {
@@ -93,57 +93,74 @@ static inline void store_tile(const float *x, int live, float *out) {
         for (int j = 0; j < live; j++) out[j] = x[j];
 }
 
-/* beta and theta of a tile, repeated for every sample of the chunk; columns beyond the layer never fire. */
-static void tile_neurons(const chunk *c, int64_t from, int live, float **beta, float **theta) {
-    int64_t n = c->live * WIDTH;
-    *beta = scratch(S_NEURON, 2 * n);
-    *theta = *beta + n;
-    for (int64_t i = 0; i < n; i++) {
-        int j = (int)(i % WIDTH);
-        (*beta)[i] = j < live ? c->a->beta[from + j] : 0.0f;
-        (*theta)[i] = j < live ? c->a->theta[from + j] : 1e30f;
+/* beta and theta of a tile's columns; those beyond the layer never fire. */
+static void tile_neurons(const lif_args *a, int64_t from, int live, float *beta, float *theta) {
+    for (int j = 0; j < WIDTH; j++) {
+        beta[j] = j < live ? a->beta[from + j] : 0.0f;
+        theta[j] = j < live ? a->theta[from + j] : 1e30f;
     }
 }
 
-/* Spikes, and potentials that are shown, of a tile's step go where the arguments ask. */
-static void tile_emit(const chunk *c, int64_t from, int live, int64_t t, const float *u, const float *theta) {
+/* Samples whose potentials a scan holds in registers while it goes through all steps. */
+enum { GROUP = VF == 16 ? 8 : VF == 8 ? 4 : 2 };
+
+/* Spikes, and potentials that are shown, of one row of a tile go where the arguments ask. */
+static inline void row_emit(const lif_args *a, int64_t row, int64_t from, int live, const float *u, const float *theta) {
+    if (a->out_bits)
+        ((uint16_t *)(a->out_bits + row * a->out_words))[from / WIDTH] = (uint16_t)word_ge(u, theta, WIDTH);
+    if (a->shown) store_tile(u, live, a->shown + row * a->features + from);
+    if (a->spikes)
+        for (int j = 0; j < live; j++) a->spikes[row * a->features + from + j] = u[j] >= theta[j] ? 1.0f : 0.0f;
+}
+
+/* Samples i .. i + rows of a tile through all steps: current[T * live][WIDTH] into u[T][rows][WIDTH], if that is wanted. */
+static inline __attribute__((always_inline)) void scan_group(const chunk *c, int64_t i, int rows, const float *current,
+                                                             const float *beta, const float *theta, float *u,
+                                                             int64_t from, int live, int emit) {
     const lif_args *a = c->a;
-    for (int64_t i = 0; i < c->live; i++, u += WIDTH) {
-        int64_t at = t * a->batch + c->first + i;
-        if (a->out_bits)
-            ((uint16_t *)(a->out_bits + at * a->out_words))[from / WIDTH] = (uint16_t)word_ge(u, theta, WIDTH);
-        if (a->shown) store_tile(u, live, a->shown + at * a->features + from);
-        if (a->spikes)
-            for (int j = 0; j < live; j++) a->spikes[at * a->features + from + j] = u[j] >= theta[j] ? 1.0f : 0.0f;
+    const int zero_reset = (int)a->zero_reset;
+    vf v[GROUP][LANES], b[LANES], th[LANES];
+    UNROLL for (int l = 0; l < LANES; l++) {
+        b[l] = vload(beta + l * VF);
+        th[l] = vload(theta + l * VF);
+        UNROLL for (int r = 0; r < rows; r++) v[r][l] = vset(0);
+    }
+    for (int64_t t = 0; t < a->steps; t++) {
+        const float *in = current + (t * c->live + i) * WIDTH;
+        float kept[GROUP * WIDTH], *out = u ? u + t * rows * WIDTH : kept;
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int l = 0; l < LANES; l++) {
+            vf x = b[l] * v[r][l];
+            x = x + vload(in + r * WIDTH + l * VF);
+            vstore(out + r * WIDTH + l * VF, x);
+            v[r][l] = after_reset(x, th[l], zero_reset);
+        }
+        if (emit)
+            for (int r = 0; r < rows; r++) row_emit(a, t * a->batch + c->first + i + r, from, live, out + r * WIDTH, theta);
     }
 }
 
-/* Scan a tile's currents into potentials, which may be the same rows. */
-static void tile_scan(const chunk *c, const float *current, const float *beta, const float *theta, float *u,
-                      int64_t from, int live, int emit) {
-    int64_t n = c->live * WIDTH;
-    float *v = scratch(S_CARRIED, n);
-    memset(v, 0, (size_t)n * 4);
-    for (int64_t t = 0; t < c->a->steps; t++) {
-        lif_row(current + t * n, v, beta, theta, n, (int)c->a->zero_reset, u + t * n);
-        if (emit) tile_emit(c, from, live, t, u + t * n, theta);
-    }
+/* Scan a tile's currents [T * live][WIDTH] into potentials, group after group: u[groups][T][rows of a group][WIDTH]. */
+static void tile_scan(const chunk *c, const float *current, float *u, int64_t from, int live, int emit) {
+    float beta[WIDTH], theta[WIDTH];
+    tile_neurons(c->a, from, live, beta, theta);
+    int64_t i = 0, steps = c->a->steps;
+    for (; i + GROUP <= c->live; i += GROUP)
+        scan_group(c, i, GROUP, current, beta, theta, u ? u + i * steps * WIDTH : NULL, from, live, emit);
+    for (; i < c->live; i++) scan_group(c, i, 1, current, beta, theta, u ? u + i * steps * WIDTH : NULL, from, live, emit);
 }
 
-/* Where a tile's potentials [rows][WIDTH] are kept for backward: chunk by chunk, tile by tile. */
+/* Where a tile's potentials are kept for backward: chunk by chunk, tile by tile, each as tile_scan writes them. */
 static float *tile_kept(const chunk *c, int64_t tile) {
     return c->a->potential + (c->first * c->a->steps * tiles_of(c->a) + tile * c->rows) * WIDTH;
 }
 
 static void tile_forward(const chunk *c, int64_t tile) {
-    const lif_args *a = c->a;
     int64_t from = tile * WIDTH;
-    int live = (int)MIN(WIDTH, a->features - from);
+    int live = (int)MIN(WIDTH, c->a->features - from);
     /* summed where they stay in cache and scanned from there: kept rows are written once and in their order */
-    float *current = scratch(S_POTENTIAL, c->rows * WIDTH), *beta, *theta;
-    tile_neurons(c, from, live, &beta, &theta);
+    float *current = scratch(S_CURRENT, c->rows * WIDTH);
     tile_currents(c, from, live, current);
-    tile_scan(c, current, beta, theta, a->potential ? tile_kept(c, tile) : current, from, live, 1);
+    tile_scan(c, current, c->a->potential ? tile_kept(c, tile) : NULL, from, live, 1);
 }
 
 static void chunk_forward(chunk *c, team t) {

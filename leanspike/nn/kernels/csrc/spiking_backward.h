@@ -6,20 +6,13 @@
 
 #include "spiking.h"
 
-/* The potentials of a tile, kept or computed again: [rows][WIDTH]. */
-static const float *tile_potentials(const chunk *c, int64_t tile, int live, const float *beta, const float *theta) {
+/* The potentials of a tile, kept or computed again, as tile_scan writes them. */
+static const float *tile_potentials(const chunk *c, int64_t tile, int live) {
     if (c->a->potential) return tile_kept(c, tile);
-    float *u = scratch(S_POTENTIAL, c->rows * WIDTH);
-    tile_currents(c, tile * WIDTH, live, u);
-    tile_scan(c, u, beta, theta, u, tile * WIDTH, live, 0);
+    float *current = scratch(S_CURRENT, c->rows * WIDTH), *u = scratch(S_POTENTIAL, c->rows * WIDTH);
+    tile_currents(c, tile * WIDTH, live, current);
+    tile_scan(c, current, u, tile * WIDTH, live, 0);
     return u;
-}
-
-/* Gradients that arrive at one step of a tile: out[live][WIDTH]; zero where there are none. */
-static void tile_arriving(const chunk *c, const float *grad, int64_t from, int live, float *out) {
-    for (int64_t i = 0; i < c->live; i++)
-        if (grad) load_tile(grad + (c->first + i) * c->a->features + from, live, out + i * WIDTH);
-        else memset(out + i * WIDTH, 0, WIDTH * 4);
 }
 
 /* A tile's weights to the layer behind: [next_features][WIDTH]. */
@@ -31,68 +24,111 @@ static const float *tile_next(const lif_args *a, int64_t from, int live) {
     return w;
 }
 
-enum { NEXT_ROWS = VF == 16 ? 8 : 4 };
-
-/* out[rows][WIDTH] += grad[rows][n] w[n][WIDTH] */
-static inline __attribute__((always_inline)) void next_rows(const float *restrict grad, int64_t n, const float *restrict w,
-                                                            int rows, float *restrict out) {
-    vf s[NEXT_ROWS][LANES];
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int l = 0; l < LANES; l++) s[i][l] = vload(out + i * WIDTH + l * VF);
-    for (int64_t k = 0; k < n; k++, w += WIDTH)
-        UNROLL for (int l = 0; l < LANES; l++) {
-            vf row = vload(w + l * VF);
-            UNROLL for (int i = 0; i < rows; i++) s[i][l] = vfma(vset(grad[i * n + k]), row, s[i][l]);
-        }
-    UNROLL for (int i = 0; i < rows; i++) UNROLL for (int l = 0; l < LANES; l++) vstore(out + i * WIDTH + l * VF, s[i][l]);
-}
-
-/* Gradients of one step's spikes that come through the synapses behind, added to out[live][WIDTH]. */
-static void tile_through_next(const chunk *c, int64_t t, const float *w, float *out) {
-    const lif_args *a = c->a;
-    int64_t n = a->next_features, i = 0;
-    const float *grad = a->next_grad + (t * a->batch + c->first) * n;
-    for (; i + NEXT_ROWS <= c->live; i += NEXT_ROWS) next_rows(grad + i * n, n, w, NEXT_ROWS, out + i * WIDTH);
-    for (; i < c->live; i++) next_rows(grad + i * n, n, w, 1, out + i * WIDTH);
-}
-
-/* One step's share of the gradients of beta and theta. */
-static void tile_learn(const chunk *c, int64_t from, int live, int64_t t, const float *u, const float *k,
-                       const float *through, const float *carried, const float *theta) {
-    const lif_args *a = c->a;
-    int64_t n = c->live * WIDTH;
-    for (int64_t i = 0; i < c->live; i++)
-        for (int j = 0; j < live; j++) {
-            int64_t e = i * WIDTH + j, sum = (c->first + i) * a->features + from + j;
-            float before = t ? u[(t - 1) * n + e] : 0.0f, now = u[t * n + e];
-            if (before >= theta[e]) before = a->zero_reset ? 0.0f : before - theta[e];
-            a->grad_beta[sum] += k[e] * before;
-            a->grad_theta[sum] -= through[e] + (!a->zero_reset && now >= theta[e] ? carried[e] : 0.0f);
-        }
-}
-
-/* Scan back: k[rows][WIDTH] receives the gradient of the currents. */
-static void tile_back(const chunk *c, int64_t from, int live, const float *u, const float *beta, const float *theta,
-                      float *k) {
-    const lif_args *a = c->a;
-    int64_t n = c->live * WIDTH, frame = a->batch * a->features;
-    float *dv = scratch(S_CARRIED, 5 * n), *ds = dv + n, *du = ds + n, *through = du + n, *carried = through + n;
-    const float *next = a->next_grad ? tile_next(a, from, live) : NULL;
-    memset(dv, 0, (size_t)n * 4);
-    for (int64_t t = a->steps - 1; t >= 0; t--) {
-        if (t == a->steps - 1 || a->grad_step || next)
-            tile_arriving(c, a->grad_spikes ? a->grad_spikes + t * a->grad_step : NULL, from, live, ds);
-        if (t == a->steps - 1 || a->grad_potential)
-            tile_arriving(c, a->grad_potential ? a->grad_potential + t * frame : NULL, from, live, du);
-        if (t) prefetch(u + (t - 1) * n, n);
-        if (next) tile_through_next(c, t, next, ds);
-        if (a->grad_beta) memcpy(carried, dv, (size_t)n * 4);
-        back_step(a, u + t * n, ds, du, beta, theta, n, dv, k + t * n, a->grad_beta ? through : NULL);
-        if (a->grad_beta) tile_learn(c, from, live, t, u, k + t * n, through, carried, theta);
-        if (a->grad_current)
-            for (int64_t i = 0; i < c->live; i++)
-                store_tile(k + t * n + i * WIDTH, live,
-                           a->grad_current + t * frame + (c->first + i) * a->features + from);
+/* Every surrogate's slope at x, as slope() in lif.h. */
+static inline __attribute__((always_inline)) vf slopes(int kind, vf x, float k) {
+    switch (kind) {
+    case ATAN: {
+        vf y = vset(1.57079637f * k) * x;
+        return vset(0.5f * k) / (vset(1.0f) + y * y);
     }
+    case STRAIGHT_THROUGH: return vset(k);
+    default: {
+        float each[VF];
+        vstore(each, x);
+        for (int j = 0; j < VF; j++) each[j] = slope(kind, each[j], k);
+        return vload(each);
+    }
+    }
+}
+
+/* A tile on its way back. */
+typedef struct {
+    const chunk *c;
+    int64_t from;
+    int live;
+    float beta[WIDTH], theta[WIDTH];
+    const float *u;     /* potentials as tile_scan writes them */
+    const float *next;  /* [next_features][WIDTH] weights to the layer behind, or NULL */
+    float *k;           /* [T * live][WIDTH] receives the gradient of the currents */
+} tile_way;
+
+/* Rows i .. i + rows of [batch][features] gradients, a tile of them; zero where there are none. */
+static inline void load_rows(const tile_way *w, const float *grad, int64_t i, int rows, float *out) {
+    if (!grad) memset(out, 0, (size_t)rows * WIDTH * 4);
+    else
+        for (int r = 0; r < rows; r++)
+            load_tile(grad + (w->c->first + i + r) * w->c->a->features + w->from, w->live, out + r * WIDTH);
+}
+
+/* One step of one sample for the gradients of beta and theta; `before` is its potential one step earlier, or NULL. */
+static void learn_row(const tile_way *w, int64_t i, const float *u, const float *before, const float *k,
+                      const float *gate, const float *carried) {
+    const lif_args *a = w->c->a;
+    int64_t at = (w->c->first + i) * a->features + w->from;
+    for (int j = 0; j < w->live; j++) {
+        float past = before ? before[j] : 0.0f;
+        if (past >= w->theta[j]) past = a->zero_reset ? 0.0f : past - w->theta[j];
+        a->grad_beta[at + j] += k[j] * past;
+        a->grad_theta[at + j] -= gate[j] + (!a->zero_reset && u[j] >= w->theta[j] ? carried[j] : 0.0f);
+    }
+}
+
+/* Samples i .. i + rows of a tile back through all steps; the equations are those of back_row in lif.h. */
+static inline __attribute__((always_inline)) void back_group(const tile_way *w, int64_t i, int rows) {
+    const chunk *c = w->c;
+    const lif_args *a = c->a;
+    const int kind = (int)a->surrogate, zero_reset = (int)a->zero_reset;
+    const int64_t n = a->next_features, frame = a->batch * a->features;
+    float ds[GROUP * WIDTH], du[GROUP * WIDTH];
+    vf dv[GROUP][LANES], s[GROUP][LANES], beta[LANES], theta[LANES];
+    UNROLL for (int l = 0; l < LANES; l++) {
+        beta[l] = vload(w->beta + l * VF);
+        theta[l] = vload(w->theta + l * VF);
+        UNROLL for (int r = 0; r < rows; r++) dv[r][l] = vset(0);
+    }
+    for (int64_t t = a->steps - 1; t >= 0; t--) {
+        const float *u = w->u + (i * a->steps + t * rows) * WIDTH;
+        float *k = w->k + (t * c->live + i) * WIDTH;
+        if (t == a->steps - 1 || a->grad_step)
+            load_rows(w, a->grad_spikes ? a->grad_spikes + t * a->grad_step : NULL, i, rows, ds);
+        if (a->grad_potential) load_rows(w, a->grad_potential + t * frame, i, rows, du);
+        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int l = 0; l < LANES; l++) s[r][l] = vload(ds + r * WIDTH + l * VF);
+        if (w->next) {
+            const float *grad = a->next_grad + (t * a->batch + c->first + i) * n;
+            for (int64_t m = 0; m < n; m++) UNROLL for (int l = 0; l < LANES; l++) {
+                vf row = vload(w->next + m * WIDTH + l * VF);
+                UNROLL for (int r = 0; r < rows; r++) s[r][l] = vfma(vset(grad[r * n + m]), row, s[r][l]);
+            }
+        }
+        UNROLL for (int r = 0; r < rows; r++) {
+            float gates[WIDTH], carried[WIDTH];
+            UNROLL for (int l = 0; l < LANES; l++) {
+                int at = r * WIDTH + l * VF;
+                vf x = vload(u + at), from_reset = zero_reset ? x : theta[l];
+                if (a->through_reset) s[r][l] = s[r][l] - from_reset * dv[r][l];
+                vf gate = s[r][l] * slopes(kind, x - theta[l], (float)a->scale);
+                vf g = gate + (zero_reset ? where_below(x, theta[l], dv[r][l]) : dv[r][l]);
+                if (a->grad_potential) g = g + vload(du + at);
+                vstore(k + at, g);
+                if (a->grad_beta) {
+                    vstore(gates + l * VF, gate);
+                    vstore(carried + l * VF, dv[r][l]);
+                }
+                dv[r][l] = beta[l] * g;
+            }
+            if (a->grad_beta)
+                learn_row(w, i + r, u + r * WIDTH, t ? u + (r - rows) * WIDTH : NULL, k + r * WIDTH, gates, carried);
+            if (a->grad_current)
+                store_tile(k + r * WIDTH, w->live, a->grad_current + t * frame + (c->first + i + r) * a->features + w->from);
+        }
+    }
+}
+
+/* Scan a tile back in time. */
+static void tile_back(const tile_way *w) {
+    int64_t i = 0, live = w->c->live;
+    for (; i + GROUP <= live; i += GROUP) back_group(w, i, GROUP);
+    for (; i < live; i++) back_group(w, i, 1);
 }
 
 /* Add the chunk's share of a tile's weight and bias gradient: d_weight[inputs][WIDTH], d_bias[WIDTH]. */
@@ -112,12 +148,13 @@ static void tile_weights(const chunk *c, const float *k, float *d_weight, float 
 static void tile_gradients(const chunk *c, int64_t tile, float *sum) {
     const lif_args *a = c->a;
     int64_t from = tile * WIDTH;
-    int live = (int)MIN(WIDTH, a->features - from);
-    float *k = scratch(S_GRADIENT, c->rows * WIDTH), *beta, *theta;
-    tile_neurons(c, from, live, &beta, &theta);
-    const float *u = tile_potentials(c, tile, live, beta, theta);
-    tile_back(c, from, live, u, beta, theta, k);
-    tile_weights(c, k, sum, sum + a->inputs * WIDTH);
+    tile_way w = {.c = c, .from = from, .live = (int)MIN(WIDTH, a->features - from)};
+    tile_neurons(a, from, w.live, w.beta, w.theta);
+    w.u = tile_potentials(c, tile, w.live);
+    w.next = a->next_grad ? tile_next(a, from, w.live) : NULL;
+    w.k = scratch(S_GRADIENT, c->rows * WIDTH);
+    tile_back(&w);
+    tile_weights(c, w.k, sum, sum + a->inputs * WIDTH);
 }
 
 /* Add a tile's sums to the gradients of weight and bias. */

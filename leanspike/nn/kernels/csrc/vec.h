@@ -35,6 +35,7 @@ static inline int omp_get_num_threads(void) { return 1; }
 #define TILE 256
 
 typedef float vf __attribute__((vector_size(VF * 4)));
+typedef int32_t vi __attribute__((vector_size(VF * 4)));
 typedef float vf_any __attribute__((vector_size(VF * 4), aligned(4), may_alias));
 
 static inline vf vload(const float *p) { return *(const vf_any *)p; }
@@ -52,9 +53,24 @@ static inline vf vfma(vf a, vf b, vf c) {
 #endif
 }
 
-/* Kept potentials are read step by step backwards, long after they have left the near caches. */
-static inline void prefetch(const float *x, int64_t count) {
-    for (int64_t j = 0; j < count; j += 16) __builtin_prefetch(x + j);
+/* y where x is below theta, else 0. */
+static inline vf where_below(vf x, vf theta, vf y) {
+#if defined(__AVX512F__)
+    return (vf)_mm512_maskz_mov_ps(_mm512_cmp_ps_mask((__m512)x, (__m512)theta, _CMP_NGE_UQ), (__m512)y);
+#else
+    return (vf)(~(x >= theta) & (vi)y);
+#endif
+}
+
+/* x where it is below theta, else what a reset leaves: x - theta, or 0. */
+static inline vf after_reset(vf x, vf theta, int zero_reset) {
+    if (zero_reset) return where_below(x, theta, x);
+#if defined(__AVX512F__)
+    __mmask16 fired = _mm512_cmp_ps_mask((__m512)x, (__m512)theta, _CMP_GE_OQ);
+    return (vf)_mm512_mask_sub_ps((__m512)x, fired, (__m512)x, (__m512)theta);
+#else
+    return x - (vf)((x >= theta) & (vi)theta);
+#endif
 }
 
 /* Bit j of the result: a[j] >= b[j], j < n <= 32. */
@@ -81,7 +97,7 @@ static inline uint32_t word_ge(const float *a, const float *b, int n) {
 }
 
 /* A buffer that this thread keeps from call to call, one for each slot, so that no call pays for fresh pages. */
-#define SLOTS 16
+#define SLOTS 17
 static inline float *scratch(int slot, int64_t count) {
     static __thread float *kept[SLOTS];
     static __thread int64_t size[SLOTS];

@@ -1,0 +1,90 @@
+"""The cross-entropy of spike counts in one call of C: loss, hits and gradients are autograd's, piece by piece."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from leanspike.nn import LIF, CountCrossEntropy, Linear, Network, NeuronConfig, Output, readout
+from leanspike.nn.kernels import library
+
+pytestmark = pytest.mark.skipif(library.load() is None, reason="the C kernels were not built (no C compiler)")
+
+LABELS = torch.arange(13) * 7 % 5
+
+
+def network(config: NeuronConfig, *sizes: int) -> Network:
+    torch.manual_seed(0)
+    layers: list[torch.nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [Linear(before, after), LIF(config, after)]
+    with torch.no_grad():
+        for layer in layers[::2]:
+            assert isinstance(layer, Linear)
+            layer.weight.mul_(4)
+    return Network(layers)
+
+
+def spikes(inputs: int) -> Tensor:
+    return (torch.rand((6, 13, inputs), generator=torch.Generator().manual_seed(1)) < 0.3).float()
+
+
+def gradients(net: Network, loss: Tensor) -> list[Tensor]:
+    net.zero_grad()
+    loss.backward()
+    return [weight.grad for weight in net.parameters() if weight.grad is not None]
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("piece", [13, 5])
+@pytest.mark.parametrize(
+    "config",
+    [
+        NeuronConfig(beta=0.8),
+        NeuronConfig(beta=0.8, reset="zero", detach_reset=False),
+        NeuronConfig(beta=0.8, learn_beta=True, learn_threshold=True, surrogate="sigmoid"),
+    ],
+)
+@pytest.mark.parametrize("sizes", [(40, 5), (70, 90, 33, 5)])
+def test_it_is_the_loss_of_autograd(
+    sizes: tuple[int, ...], config: NeuronConfig, piece: int, smoothing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, x, share, hits = network(config, *sizes), spikes(sizes[0]), 0.5, torch.zeros(())
+    monkeypatch.setattr(net, "micro_batch", lambda *_: piece)
+
+    def by_autograd(output: Output, samples: slice) -> Tensor:
+        counts, own = readout(output, "count"), LABELS[samples]
+        hits.add_((counts.argmax(-1) == own).sum())
+        return cross_entropy(counts, own, label_smoothing=smoothing) * (share * len(own) / len(LABELS))
+
+    assert net.cuts_batches
+    expected = net.loss(x, by_autograd)
+    wanted = gradients(net, expected)
+    counted = CountCrossEntropy(LABELS, share, smoothing)
+    found = net.loss(x, counted)
+    torch.testing.assert_close(found, expected)
+    assert int(counted.right) == int(hits)
+    given = gradients(net, found)
+    assert len(given) == len(list(net.parameters()))
+    assert all(grad.ne(0).any() for grad in given)
+    for grad, want in zip(given, wanted, strict=True):
+        torch.testing.assert_close(grad, want, rtol=1e-5, atol=1e-7)
+
+
+def test_where_no_kernel_serves_it_is_a_loss_like_any_other() -> None:
+    net, x = network(NeuronConfig(beta=0.8, refractory=1), 40, 5), spikes(40)
+    counted = CountCrossEntropy(LABELS)
+    loss = net.loss(x, counted)
+    counts = readout(net(x), "count")
+    torch.testing.assert_close(loss, cross_entropy(counts, LABELS))
+    assert int(counted.right) == int((counts.argmax(-1) == LABELS).sum())
+
+
+def test_a_label_that_is_no_class_is_named() -> None:
+    net = network(NeuronConfig(), 40, 5)
+    with pytest.raises(ValueError, match="labels are 0 to 4, not 1 to 5"):
+        net.loss(spikes(40), CountCrossEntropy(torch.arange(13) % 5 + 1))
