@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from leanspike.ir.encodings import Encoding
 from leanspike.ir.inttype import IntType
-from leanspike.ir.ops import LIF, Delay, Operation, Shape, Value
+from leanspike.ir.ops import LIF, Operation, Shape, Value
 from leanspike.ir.sparse import sparse_bits
 
 ReadoutKind = Literal["count", "first_spike", "membrane_last", "membrane_max", "membrane_mean"]
@@ -179,16 +179,6 @@ class Program:
     def spiking(self) -> tuple[LIF, ...]:
         """The layers that fire, in order."""
         return tuple(op for op in self.operations if isinstance(op, LIF))
-
-    @property
-    def has_feedback(self) -> bool:
-        """Whether a delay keeps a value that comes after it: a recurrent edge."""
-        given = {self.input.result.name}
-        for op in self.operations:
-            if isinstance(op, Delay) and op.of not in given:
-                return True
-            given.add(op.result.name)
-        return False
 
     @property
     def classes(self) -> int:

@@ -302,8 +302,7 @@ def assert_equal(case: Case, name: str, folder: Path) -> None:
 def expressed(program: Program) -> list[tuple[str, str]]:
     """What a target may refuse in a program: keywords, each with its place.
 
-    ``map``: the scores of a map; ``adapt``: thresholds that adapt; ``feedback exit``: an early exit behind a recurrent
-    edge; ``delay twice``: a delay of a delay.
+    ``map``: the scores of a map; ``adapt``: thresholds that adapt; ``delay twice``: a delay of a delay.
     """
     found = [(op.keyword, op.result.name) for op in program.operations]
     found += [("adapt", op.result.name) for op in program.spiking if op.adapt is not None]
@@ -314,8 +313,6 @@ def expressed(program: Program) -> list[tuple[str, str]]:
         if isinstance(op, ir.Delay) and op.of in delayed
         for reader in _neurons_behind(program, op.result.name)
     ]
-    if program.readout.exit and program.has_feedback:
-        found.append(("feedback exit", "readout"))
     is_map = len(program.values[program.readout.source].shape) > 1
     return [*found, ("map", "readout")] if is_map else found
 

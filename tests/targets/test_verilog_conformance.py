@@ -15,5 +15,5 @@ def _installed() -> None:
 
 class TestVerilog(Conformance):
     target = "verilog"
-    refused = frozenset({"matmul", "map", "adapt", "feedback exit", "delay twice"})
+    refused = frozenset({"matmul", "map", "adapt", "delay twice"})
     one_in = 2

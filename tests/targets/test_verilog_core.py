@@ -27,6 +27,7 @@ PROGRAMS = {
     "sequence": lambda: dense(encoding="sequence"),
     "exit": lambda: dense(exit_=ir.Exit(40)),
     "sequence exit": lambda: dense(encoding="sequence", exit_=ir.Exit(300, 2)),
+    "sequence exit at once": lambda: dense(encoding="sequence", exit_=ir.Exit(1), steps=7),
     "max pool": lambda: image(),
     "sum pool, stride": lambda: image(ir.SumPool, 2),
 }

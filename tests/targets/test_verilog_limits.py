@@ -101,27 +101,3 @@ def test_no_simulator_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         base.run(artefact, samples(artefact.program, 1))
     with pytest.raises(MissingTool, match="verilator needs verilator and make and c\\+\\+"):
         simulate.run(artefact, samples(artefact.program, 1), simulator="verilator")
-
-
-def test_an_early_exit_behind_a_recurrent_edge() -> None:
-    """Such a core was seen to stand still after an exit in the first step."""
-    back = [
-        ir.Reshape(Value("f", (64,), SPIKE), "x"),
-        ir.Dense(Value("c", (8,), SPIKE), "f", "a"),
-        ir.Delay(Value("d", (8,), SPIKE), "s", "k"),
-        ir.Dense(Value("e", (8,), SPIKE), "d", "b"),
-        ir.Add(Value("t", (8,), SPIKE), "c", "e"),
-        ir.LIF(Value("s", (8,), SPIKE), "t", "w", "m", 1, "theta"),
-        ir.Dense(Value("i", (10,), SPIKE), "s", "o"),
-        ir.Integrate(Value("u", (10,), WIDE), "i", "v", "m", 1),
-    ]
-    arrays = {"m": Array(IntType(2, False), [[1]]), "theta": Array(IntType(4, False), [[5]])}
-    arrays |= {"a": weight(64, 8), "b": weight(8, 8), "o": weight(8, 10)}
-    raw = Value("raw", (4, 4, 4), IntType(8, False))
-    start = ir.Input(Value("x", raw.shape, raw.type), raw, raw.type.highest, ir.Direct())
-    states = (ir.State("k", (8,), SPIKE), ir.State("w", (8,), WIDE), ir.State("v", (10,), WIDE))
-    plain = Program("n", 3, start, states, tuple(back), ir.Readout("membrane_last", "u"), arrays)
-    plain = ir.verify(fitted(plain))
-    assert verilog.check(plain) == []
-    told = verilog.check(replace(plain, readout=ir.Readout("membrane_last", "u", ir.Exit(5))))
-    assert [str(violation) for violation in told if violation.where == "readout"]

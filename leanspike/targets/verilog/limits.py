@@ -24,9 +24,6 @@ def _broken(program: Program) -> Iterator[Violation]:
     yield from (matmul(op) for op in program.operations if isinstance(op, Matmul))
     if len(program.values[program.readout.source].shape) > 1:
         yield Violation("readout", "the scores of a map", "a dense layer before the readout, or emit to C")
-    if program.readout.exit and program.has_feedback:
-        # Seen in simulation: after an exit in the first step such a core can stand still for good.
-        yield Violation("readout", "exits early behind a recurrent edge", "no early exit, or emit to C")
     for layer in program.spiking:
         if layer.adapt is not None:
             yield Violation(layer.result.name, "its thresholds adapt", "neuron.adapt_strength=0, or emit to C")
