@@ -235,9 +235,14 @@ def _incoming(
     return kept
 
 
+def room_of_potentials(steps: int, batch: int, features: int) -> int:
+    """Floats of a fused layer's potentials, in the kernel's own order (tiles of 16 neurons)."""
+    return steps * batch * ((features + 15) // 16) * 16
+
+
 def room_for_potentials(steps: int, batch: int, features: int) -> Tensor:
-    """Room for a fused layer's potentials, in the kernel's own order (tiles of 16 neurons)."""
-    return torch.empty(steps * batch * ((features + 15) // 16) * 16)
+    """Room for a fused layer's potentials."""
+    return torch.empty(room_of_potentials(steps, batch, features))
 
 
 def gather_lif_forward(

@@ -6,6 +6,7 @@ The loss is :class:`leanspike.nn.loss.CountCrossEntropy`'s.
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Sequence
 from ctypes import c_double, c_int64
 from typing import NamedTuple
@@ -25,6 +26,24 @@ class _ChainArgs(ctypes.Structure):
         ("labels", ctypes.c_void_p), ("smoothing", c_double), ("scale", c_double),
         ("grad", ctypes.c_void_p), ("loss", c_double), ("right", c_int64),
     ]  # fmt: skip
+
+
+_LINE = 16
+"""Floats of a cache line."""
+
+
+class _Room:
+    """One block of memory for all that a call needs: malloc leaves gaps between many."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self.block, self.at = torch.empty(sum(-(-size // _LINE) * _LINE for size in sizes)), 0
+
+    def take(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The next part of it."""
+        size = math.prod(shape)
+        part = self.block[self.at : self.at + size]
+        self.at += -(-size // _LINE) * _LINE
+        return part.view(dtype).view(shape)
 
 
 class Layer(NamedTuple):
@@ -56,42 +75,35 @@ def train(
         ValueError: a label is no class.
     """
     steps, batch, words = bits.shape
-    piece = min(piece, batch)
-    args = (_LIFArgs * len(layers))()
-    own = torch.empty((steps, piece, words), dtype=torch.int32)
-    classes = layers[-1].weight.shape[1]
-    grad = torch.empty((piece, classes))
-    kept: list[Tensor] = []
+    piece, widths = min(piece, batch), [layer.weight.shape[1] for layer in layers]
+    rows, classes = steps * piece, widths[-1]
+    sizes = [rows * words, piece * classes, rows * classes]
+    sizes += [cpu.room_of_potentials(steps, piece, width) for width in widths]
+    sizes += [rows * width for width in widths[1:]] + [rows * cpu.words_of(width) for width in widths[:-1]]
+    room = _Room(sizes)
+    own, grad = room.take(steps, piece, words, dtype=torch.int32), room.take(piece, classes)
+    source, args, kept = own, (_LIFArgs * len(layers))(), list[Tensor]()
     learned: list[tuple[Tensor, Layer]] = []
-    source = own
-    behind: Tensor | None = None
-    for i, layer in enumerate(layers):
+    for i, (layer, width) in enumerate(zip(layers, widths, strict=True)):
         beta, threshold = layer.beta.contiguous(), layer.threshold.contiguous()
+        kept += [beta, threshold]
         args[i] = _gathering(source, layer.weight, layer.bias, beta, threshold, layer.config)
         one = args[i]
-        features = layer.weight.shape[1]
-        potentials = cpu.room_for_potentials(steps, piece, features)
-        one.potential = _at(potentials)
-        kept += [beta, threshold, potentials, source]
+        one.potential = _at(room.take(cpu.room_of_potentials(steps, piece, width)))
         one.grad_weight, one.grad_bias = _at(layer.sums[0]), _at(layer.sums[1])
         if layer.sums[2] is not None:
-            by_sample = torch.zeros((2, piece, features))
+            by_sample = torch.zeros((2, piece, width))
             one.grad_beta, one.grad_theta = _at(by_sample[0]), _at(by_sample[1])
             learned.append((by_sample, layer))
         if i:
-            behind = torch.empty((steps, piece, features))
             before = args[i - 1]
-            one.grad_current = before.next_grad = _at(behind)
-            across = layer.weight.contiguous()
-            before.next_weight, before.next_features = _at(across), features
-            kept += [behind, across]
+            one.grad_current = before.next_grad = _at(room.take(steps, piece, width))
+            before.next_weight, before.next_features = _at(layer.weight), width
         if i < len(layers) - 1:
-            source = torch.empty((steps, piece, cpu.words_of(features)), dtype=torch.int32)
+            source = room.take(steps, piece, cpu.words_of(width), dtype=torch.int32)
             one.out_bits, one.out_words = _at(source), source.shape[-1]
         else:
-            spikes = torch.empty((steps, piece, classes))
-            one.spikes, one.grad_spikes = _at(spikes), _at(grad)
-            kept.append(spikes)
+            one.spikes, one.grad_spikes = _at(room.take(steps, piece, classes)), _at(grad)
     chain = _ChainArgs(
         len(layers), args, _at(bits), _at(own), batch, piece, _at(labels), smoothing, scale, _at(grad), 0.0, 0
     )
