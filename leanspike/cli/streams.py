@@ -169,16 +169,17 @@ def _emitter(args: argparse.Namespace, until: contextlib.ExitStack, view: View |
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM ends a stream as Ctrl-C does: with its summary."""
+    """SIGTERM and SIGINT end a stream with its summary, also where a shell started it with SIGINT ignored."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {one: signal.signal(one, interrupt) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _title(session: Session, step_us: int | None) -> str:

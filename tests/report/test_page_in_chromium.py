@@ -53,6 +53,9 @@ def visit(browser: Any, folder: Path, *, width: int = 1280, scheme: str = "light
     for log in ("browser", "performance"):
         browser.get_log(log)
     browser.get((folder / "report.html").as_uri())
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(browser, 60).until(lambda seen: seen.execute_script("return document.readyState") == "complete")
 
 
 def press(browser: Any, key: str) -> None:
