@@ -88,3 +88,9 @@ def test_a_label_that_is_no_class_is_named() -> None:
     net = network(NeuronConfig(), 40, 5)
     with pytest.raises(ValueError, match="labels are 0 to 4, not 1 to 5"):
         net.loss(spikes(40), CountCrossEntropy(torch.arange(13) % 5 + 1))
+
+
+def test_a_batch_without_a_label_for_every_sample_is_refused() -> None:
+    net = network(NeuronConfig(), 40, 5)
+    with pytest.raises(ValueError, match=r"labels are int64 \[13\], not torch.int64 \[12\]"):
+        net.loss(spikes(40), CountCrossEntropy(LABELS[:12]))

@@ -72,9 +72,11 @@ def train(
         the loss, summed over the batch, and how many decisions were right.
 
     Raises:
-        ValueError: a label is no class.
+        ValueError: a label is no class, or there is not one for every sample.
     """
     steps, batch, words = bits.shape
+    if labels.shape != (batch,) or labels.dtype != torch.int64:
+        raise ValueError(f"labels are int64 [{batch}], not {labels.dtype} {list(labels.shape)}")
     piece, widths = min(piece, batch), [layer.weight.shape[1] for layer in layers]
     rows, classes = steps * piece, widths[-1]
     sizes = [rows * words, piece * classes, rows * classes]
