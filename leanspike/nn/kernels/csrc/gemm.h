@@ -1,6 +1,6 @@
 /* C[m, n] = A[m, k] B[k, n] (+ bias[n]), any strides, float32: packed panels and a register tile, after
    Goto & van de Geijn 2008 and BLIS (Van Zee & van de Geijn 2015). Here because the BLAS that torch ships keeps to
-   AVX2 on AMD processors and leaves half of an AVX-512 core unused. */
+   AVX2 on AMD processors: half of a core whose AVX-512 units are 512 bits wide (those of Zen 4 are not). */
 #ifndef LEANSPIKE_GEMM_H
 #define LEANSPIKE_GEMM_H
 
