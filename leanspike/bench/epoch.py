@@ -1,4 +1,7 @@
-"""A whole MNIST epoch with rate coding: our training loop, and the loop a user of each peer would write."""
+"""A whole MNIST epoch with rate coding: our training loop, and the loop a user of each peer would write.
+
+All learn by the cross-entropy of spike counts.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from leanspike.bench.candidates import Stepper
 from leanspike.bench.workloads import Workload
 from leanspike.data import TrainingData, load
 from leanspike.encode import EncoderConfig
+from leanspike.models import ModelConfig
 from leanspike.train import RunConfig, TrainConfig, fit
 
 
@@ -33,8 +37,9 @@ def seconds(stepper: Stepper, family: str, work: Workload, samples: int | None) 
     """Seconds of one epoch. The peers leave the last, smaller batch out, so that nothing is compiled twice."""
     data = training(samples)
     if family == "ours":
-        train = TrainConfig(epochs=1, batch_size=work.batch, validation=0.0)
-        config = RunConfig("mnist", work.timesteps, encoder=EncoderConfig(kind="rate"), train=train)
+        train = TrainConfig(epochs=1, batch_size=work.batch, validation=0.0, label_smoothing=0.0)
+        model, encoder = ModelConfig(readout="count"), EncoderConfig(kind="rate")
+        config = RunConfig("mnist", work.timesteps, encoder=encoder, model=model, train=train)
         return fit(config, data).seconds
     start = time.perf_counter()
     (_jax if family == "jax" else _torch)(stepper, work, data)

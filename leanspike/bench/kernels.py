@@ -18,6 +18,7 @@ from leanspike.nn.chain import SpikingLayer, spiking_layers
 from leanspike.nn.convolution import conv_spikes
 from leanspike.nn.functional import LIFState, lif
 from leanspike.nn.kernels import cpu, reference
+from leanspike.nn.kernels.product import matmul
 from leanspike.nn.spikes import Spikes, pack
 
 DENSITY = 0.09
@@ -64,9 +65,7 @@ def _spikes(*shape: int) -> Tensor:
 
 def _dense(steps: int, batch: int) -> list[Pair]:
     x, weight, bias = torch.randn(steps * batch, 784), torch.randn(784, 400), torch.randn(400)
-    product = Pair(
-        "dense product 784 -> 400", lambda: cpu.matmul(x, weight, bias), lambda: F.linear(x, weight.t(), bias)
-    )
+    product = Pair("dense product 784 -> 400", lambda: matmul(x, weight, bias), lambda: F.linear(x, weight.t(), bias))
     levels = torch.randint(0, 65536, (batch, 784), dtype=torch.int32)
     numbers = torch.arange(batch)
 

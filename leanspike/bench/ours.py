@@ -59,8 +59,7 @@ class OurStepper:
         x, y = batch
         self.optimizer.zero_grad()
         total = torch.zeros(())
-        cut = self.network.cuts_batches and self.work.coding == "binary"
-        size = len(y) if cut else self.network.micro_batch(len(y), self.work.timesteps)
+        size = len(y) if self.network.cuts_batches else self.network.micro_batch(len(y), self.work.timesteps)
         for piece, labels in _pieces(x, y, size):
             loss = self._loss(piece, labels, len(labels) / len(y))
             loss.backward()

@@ -9,31 +9,25 @@ batch, the dense product is faster and serves. Backward keeps the packed inputs 
 or (``recompute``) the packed inputs alone: then the potentials are computed again a few samples at a time. Between two
 layers ds is made tile by tile inside the scan that consumes it and never stands in memory.
 
-Where a loss is the sum of the losses of samples, forward and backward of a few samples can be done before the next
-ones begin (:func:`loss_in_pieces`): then potentials exist for those few alone.
+Where a loss is the sum of the losses of samples, :mod:`leanspike.nn.pieces` needs less memory and time.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from leanspike.nn.kernels import cpu, cpu_chain
-from leanspike.nn.loss import CountCrossEntropy
+from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels.product import matmul
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.operation import Operation
-from leanspike.nn.readout import Output
 from leanspike.nn.spikes import Spikes
 
 DENSE_ABOVE = 0.4
-
-LossOf = Callable[[Output, slice], Tensor]
-"""The loss of an output, which is of these samples of the batch."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +66,7 @@ def spiking_layers(x: Spikes, layers: Sequence[SpikingLayer], output: bool, reco
     Returns:
         the activity of every layer that was run: all, or those up to a hidden layer more than ``DENSE_ABOVE`` active.
     """
-    kinds, tensors = _apart(layers)
+    kinds, tensors = apart(layers)
     *edges, potential, words = _Layers.on(x.edge, x.bits, kinds, output, recompute, *tensors)
     shapes = [(*x.shape[:2], layer.weight.shape[1]) for layer in layers]
     done = [
@@ -84,22 +78,10 @@ def spiking_layers(x: Spikes, layers: Sequence[SpikingLayer], output: bool, reco
     return [*done, Activity(Spikes.of(edges[-1]) if layers[-1].fires else None, potential)]
 
 
-def loss_in_pieces(x: Spikes, layers: Sequence[SpikingLayer], size: int, loss_of: LossOf) -> Tensor:
-    """Sum of ``loss_of(output, samples)`` over pieces of ``size`` samples, each differentiated before the next runs.
-
-    Args:
-        x: packed ``[T, B, in]``; no gradient is given to it.
-        loss_of: sees the output layer alone (``hidden`` is empty).
-    """
-    kinds, tensors = _apart(layers)
-    loss: Tensor = _LossInPieces.on(x.bits, kinds, size, loss_of, *tensors)
-    return loss
+Kinds = tuple[tuple[NeuronConfig, bool], ...]
 
 
-_Kinds = tuple[tuple[NeuronConfig, bool], ...]
-
-
-def _apart(layers: Sequence[SpikingLayer]) -> tuple[_Kinds, list[Tensor | None]]:
+def apart(layers: Sequence[SpikingLayer]) -> tuple[Kinds, list[Tensor | None]]:
     """What autograd need not see of the layers, and the four tensors of each."""
     kinds = tuple((layer.config, layer.fires) for layer in layers)
     return kinds, [tensor for layer in layers for tensor in (layer.weight, layer.bias, layer.beta, layer.threshold)]
@@ -164,7 +146,7 @@ class _Layers(Operation):
         behind: tuple[Tensor, Tensor] | None = None
         for i in reversed(range(len(ctx.kinds))):
             bits, kept, weight, bias, beta, threshold = saved[6 * i : 6 * i + 6]
-            sums = _zeros((weight, bias, beta, threshold), ctx.needs_input_grad[5 + 4 * i : 9 + 4 * i])
+            sums = zeros((weight, bias, beta, threshold), ctx.needs_input_grad[5 + 4 * i : 9 + 4 * i])
             current = torch.empty((*bits.shape[:2], weight.shape[1])) if i or ctx.needs_input_grad[0] else None
             cpu.gather_lif_backward(
                 bits, weight, bias, beta, threshold, ctx.kinds[i][0],
@@ -175,52 +157,11 @@ class _Layers(Operation):
         d_input = None
         if behind is not None:
             grad, weight = behind
-            d_input = cpu.matmul(grad.flatten(0, 1), weight.t()).unflatten(0, grad.shape[:2])
+            d_input = matmul(grad.flatten(0, 1), weight.t()).unflatten(0, grad.shape[:2])
         return d_input, None, None, None, None, *found, *[None] * ctx.unused
 
 
-class _LossInPieces(Operation):
-    """The gradients are found with the loss; backward hands them over."""
-
-    @staticmethod
-    def forward(ctx, bits, kinds, size, loss_of, *tensors):  # type: ignore[no-untyped-def]
-        ctx.sums = _zeros(tensors, ctx.needs_input_grad[4:])
-        if isinstance(loss_of, CountCrossEntropy) and kinds[-1][1]:
-            return _counted(bits, kinds, tensors, size, loss_of, ctx.sums)
-        layers = [(*kind, *tensors[4 * i : 4 * i + 4]) for i, kind in enumerate(kinds)]
-        return sum(
-            _piece(bits, layers, slice(start, start + size), loss_of, ctx.sums)
-            for start in range(0, bits.shape[1], size)
-        )
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        sums, ctx.sums = ctx.sums, None
-        scale = float(grad)
-        if scale != 1.0:
-            sums = [None if one is None else one * scale for one in sums]
-        return None, None, None, None, *sums
-
-
-def _counted(
-    bits: Tensor,
-    kinds: _Kinds,
-    tensors: Sequence[Any],
-    size: int,
-    loss: CountCrossEntropy,
-    sums: Sequence[Tensor | None],
-) -> Tensor:
-    """The loss of spike counts; its gradients are added to ``sums``. One call does all pieces and layers."""
-    layers = []
-    for i, (config, _) in enumerate(kinds):
-        weight, bias, beta, threshold = tensors[4 * i : 4 * i + 4]
-        layers.append(cpu_chain.Layer(config, weight, bias, beta, threshold, sums[4 * i : 4 * i + 4]))
-    value, right = cpu_chain.train(bits, layers, size, loss.labels, loss.smoothing, loss.scale)
-    loss.right += right
-    return torch.tensor(value, dtype=torch.float32)
-
-
-def _zeros(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Tensor | None]:
+def zeros(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Tensor | None]:
     """Sums for the gradients of (weight, bias, beta, threshold)s; the kernel always finds those of synapses."""
     found: list[Tensor | None] = []
     for i in range(0, len(tensors), 4):
@@ -229,34 +170,3 @@ def _zeros(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Te
         for tensor, wanted in ((weight, True), (bias, True), (beta, learn), (threshold, learn)):
             found.append(torch.zeros(tensor.shape) if wanted and tensor is not None else None)
     return found
-
-
-def _piece(bits: Tensor, layers: list[Any], samples: slice, loss_of: LossOf, sums: list[Tensor | None]) -> Tensor:
-    """The loss of some samples; its gradients are added to ``sums``. What it kept is free when it returns."""
-    x = bits[:, samples].contiguous()
-    done: list[_Ran] = []
-    for config, fires, *own in layers:
-        done.append(_run(x, (config, fires), own, len(done) == len(layers) - 1, keep=True))
-        x = done[-1].words if done[-1].words is not None else x
-    loss, grad_spikes, grad_potential = _differentiated(done[-1], samples, loss_of)
-    behind = None
-    for i in reversed(range(len(layers))):
-        config, _, weight, bias, beta, threshold = layers[i]
-        current = torch.empty((*x.shape[:2], weight.shape[1])) if i else None
-        cpu.gather_lif_backward(
-            done[i].bits, weight, bias, beta, threshold, config,
-            done[i].kept, grad_spikes, grad_potential, behind, current, sums[4 * i : 4 * i + 4],
-        )  # fmt: skip
-        behind = None if current is None else (current, weight)
-        grad_spikes = grad_potential = None
-    return loss
-
-
-def _differentiated(output: _Ran, samples: slice, loss_of: LossOf) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """The loss of an output layer, and its gradients by spikes and potential."""
-    assert output.potential is not None
-    leaves = [one.requires_grad_() for one in (output.potential, output.spikes) if one is not None]
-    with torch.enable_grad():
-        loss = loss_of(Output(output.spikes, output.potential, ()), samples)
-    by_potential, *by_spikes = torch.autograd.grad(loss, leaves, allow_unused=True)
-    return loss.detach(), by_spikes[0] if by_spikes else None, by_potential

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from leanspike.nn.chain import DENSE_ABOVE, SpikingLayer, spiking_layers
 from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels.product import matmul
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.operation import Operation
 from leanspike.nn.spikes import Spikes
@@ -40,12 +41,12 @@ class _Product(Operation):
     def forward(ctx, x, weight, bias):  # type: ignore[no-untyped-def]
         ctx.save_for_backward(x, weight)
         ctx.biased = bias is not None
-        return cpu.matmul(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], -1)
+        return matmul(x.reshape(-1, x.shape[-1]), weight, bias).view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]
         x, weight = ctx.saved_tensors
         rows = grad.reshape(-1, grad.shape[-1])
-        d_x = cpu.matmul(rows, weight.t()).view(x.shape) if ctx.needs_input_grad[0] else None
-        d_weight = cpu.matmul(x.reshape(-1, x.shape[-1]).t(), rows) if ctx.needs_input_grad[1] else None
+        d_x = matmul(rows, weight.t()).view(x.shape) if ctx.needs_input_grad[0] else None
+        d_weight = matmul(x.reshape(-1, x.shape[-1]).t(), rows) if ctx.needs_input_grad[1] else None
         return d_x, d_weight, rows.sum(0) if ctx.biased else None

@@ -9,13 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from leanspike.nn.cells import LIF, LeakyIntegrator
-from leanspike.nn.chain import DENSE_ABOVE, LossOf, SpikingLayer, loss_in_pieces, spiking_layers
+from leanspike.nn.chain import DENSE_ABOVE, SpikingLayer, spiking_layers
 from leanspike.nn.constant import Constant, constant_in_time
 from leanspike.nn.convolution import Neurons, conv_lif, gathers, lif_pool
 from leanspike.nn.delays import DelayedLinear
 from leanspike.nn.junction import Junction, in_a_row
 from leanspike.nn.kernels import cpu
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
+from leanspike.nn.pieces import LossOf, loss_in_pieces
 from leanspike.nn.readout import Output, ReadoutName
 from leanspike.nn.recurrent import RecurrentLIF
 from leanspike.nn.spikes import Spikes, pack
@@ -66,7 +67,7 @@ class Network(nn.Module):
         pieces = -(-batch // most)
         return -(-batch // pieces)
 
-    def forward(self, x: Tensor | Spikes) -> Output:
+    def forward(self, x: Tensor | Spikes | Constant) -> Output:
         """Run ``[T, B, ...]``: analogue values, spikes as floats, or packed :class:`Spikes`."""
         hidden: list[Spikes] = []
         activity: Signal | None = self._entrance(x)
@@ -108,22 +109,24 @@ class Network(nn.Module):
     def loss(self, x: Tensor | Spikes, loss_of: LossOf) -> Tensor:
         """The loss of a batch, with gradients: the sum of ``loss_of(output, samples)`` over pieces of the batch.
 
-        Where the network :attr:`cuts_batches` and ``x`` is binary and takes no gradient, forward and backward of a
-        piece are done before the next one: memory does not grow with T or the batch, and the output has no
-        ``hidden``. Else the batch is one piece.
+        Where the network :attr:`cuts_batches` and ``x`` takes no gradient, one call does all layers, and the output
+        has no ``hidden``. Forward and backward of a piece are then done before the next one, and memory does not grow
+        with T or the batch, if ``x`` is binary or the same at every step. Else the batch is one piece.
         """
         activity = self._entrance(x)
-        if isinstance(activity, Spikes):
-            x = activity
-            learns = torch.is_grad_enabled() and not (x.edge is not None and x.edge.requires_grad)
-            run = self._spiking_run(x.flatten(), self._first) if learns and self.cuts_batches else None
-            if run:
-                return loss_in_pieces(x.flatten(), run, self.micro_batch(x.shape[1], x.shape[0]), loss_of)
-        return loss_of(self(x), slice(0, x.shape[1]))
+        if torch.is_grad_enabled() and self.cuts_batches:
+            source: Signal = activity
+            for layer in tuple(self.layers)[: self._first]:
+                source = layer(source)
+            if run := self._trained_at_once(source):
+                found = source.bits if isinstance(source, Spikes) else source
+                assert found is not None
+                return loss_in_pieces(found, run, self.micro_batch(source.shape[1], source.shape[0]), loss_of)
+        return loss_of(self(activity), slice(0, activity.shape[1]))
 
     @property
     def cuts_batches(self) -> bool:
-        """Whether :meth:`loss` cuts a batch of spikes by itself: dense layers with neurons alone, potentials kept."""
+        """Whether :meth:`loss` cuts a batch by itself: dense layers with neurons alone, potentials kept."""
         layers, first = tuple(self.layers), self._first
         run = sum(1 for _ in _pairs(layers[first:]))
         return cpu.loaded() and not self.recompute and first + 2 * run == len(layers)
@@ -133,13 +136,24 @@ class Network(nn.Module):
         """The first layer that does more than to flatten."""
         return next(i for i, layer in enumerate(self.layers) if not isinstance(layer, Flatten))
 
+    def _trained_at_once(self, source: Signal) -> list[SpikingLayer]:
+        """All layers behind those that flatten, where one call can find their gradients from ``source``; else empty."""
+        if isinstance(source, Spikes):
+            takes_gradient = source.edge is not None and source.edge.requires_grad
+            return [] if takes_gradient else self._spiking_run(source, self._first)
+        values = source.values if isinstance(source, Constant) else source
+        return [] if values.requires_grad or not cpu.serves(values) else self._run_of(self._first, None)
+
     def _spiking_run(self, activity: Signal, start: int) -> list[SpikingLayer]:
         """The synapses and neurons from layer ``start`` on that one operation can compute together; none: empty."""
-        run: list[SpikingLayer] = []
         if not isinstance(activity, Spikes) or activity.bits is None or activity.density > DENSE_ABOVE:
-            return run
+            return []
+        return self._run_of(start, activity)
+
+    def _run_of(self, start: int, activity: Spikes | None) -> list[SpikingLayer]:
+        run: list[SpikingLayer] = []
         for synapse, neurons in _pairs(tuple(self.layers)[start:]):
-            weight = synapse.weight if run else synapse.scaled(activity)
+            weight = synapse.weight if run or activity is None else synapse.scaled(activity)
             beta, threshold = neurons.parameters_for((synapse.out_features,))
             fires = isinstance(neurons, LIF)
             run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, fires))
@@ -206,8 +220,8 @@ class Network(nn.Module):
         return Operations(counted[False] / batch, counted[True] / batch)
 
     @staticmethod
-    def _entrance(x: Tensor | Spikes) -> Signal:
-        if isinstance(x, Spikes):
+    def _entrance(x: Tensor | Spikes | Constant) -> Signal:
+        if isinstance(x, Spikes | Constant):
             return x
         if constant_in_time(x):
             return Constant(x[0], x.shape[0])
@@ -216,8 +230,9 @@ class Network(nn.Module):
         packed = pack(x)
         if packed is not None:
             return packed
-        binary = not x.is_cuda and bool(((x == 0) | (x == 1)).all())
-        return Spikes.of(x) if binary else x
+        if x.is_cuda or cpu.serves(x):
+            return x
+        return Spikes.of(x) if bool(((x == 0) | (x == 1)).all()) else x
 
 
 def _pairs(layers: Sequence[nn.Module]) -> Iterator[tuple[Linear, LIF | LeakyIntegrator]]:

@@ -103,6 +103,7 @@ class Objective(nn.Module):
             return batch
         if self.config.train.micro_batch:
             return self.config.train.micro_batch
-        if network.cuts_batches and straight_to_bits(network, self.config):
+        coding = self.config.encoder.kind
+        if network.cuts_batches and (coding == "direct" or straight_to_bits(network, self.config)):
             return batch
         return network.micro_batch(batch, self.config.timesteps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from leanspike.nn import LIF, CountCrossEntropy, Linear, Network, NeuronConfig, Output, readout
+from leanspike.nn import LIF, CountCrossEntropy, Flatten, Linear, Network, NeuronConfig, Output, readout
 from leanspike.nn.kernels import library
 
 pytestmark = pytest.mark.skipif(library.load() is None, reason="the C kernels were not built (no C compiler)")
@@ -33,6 +34,14 @@ def spikes(inputs: int) -> Tensor:
     return (torch.rand((6, 13, inputs), generator=torch.Generator().manual_seed(1)) < 0.3).float()
 
 
+def analogue(inputs: int) -> Tensor:
+    return torch.randn((6, 13, inputs), generator=torch.Generator().manual_seed(2)) * 0.5
+
+
+def the_same_at_every_step(inputs: int) -> Tensor:
+    return analogue(inputs)[0].expand(6, 13, inputs)
+
+
 def gradients(net: Network, loss: Tensor) -> list[Tensor]:
     net.zero_grad()
     loss.backward()
@@ -49,11 +58,17 @@ def gradients(net: Network, loss: Tensor) -> list[Tensor]:
         NeuronConfig(beta=0.8, learn_beta=True, learn_threshold=True, surrogate="sigmoid"),
     ],
 )
-@pytest.mark.parametrize("sizes", [(40, 5), (70, 90, 33, 5)])
+@pytest.mark.parametrize("sizes", [(40, 5), (70, 290, 33, 5)])
+@pytest.mark.parametrize("source", [spikes, analogue, the_same_at_every_step])
 def test_it_is_the_loss_of_autograd(
-    sizes: tuple[int, ...], config: NeuronConfig, piece: int, smoothing: float, monkeypatch: pytest.MonkeyPatch
+    source: Callable[[int], Tensor],
+    sizes: tuple[int, ...],
+    config: NeuronConfig,
+    piece: int,
+    smoothing: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    net, x, share, hits = network(config, *sizes), spikes(sizes[0]), 0.5, torch.zeros(())
+    net, x, share, hits = network(config, *sizes), source(sizes[0]), 0.5, torch.zeros(())
     monkeypatch.setattr(net, "micro_batch", lambda *_: piece)
 
     def by_autograd(output: Output, samples: slice) -> Tensor:
@@ -62,7 +77,7 @@ def test_it_is_the_loss_of_autograd(
         return cross_entropy(counts, own, label_smoothing=smoothing) * (share * len(own) / len(LABELS))
 
     assert net.cuts_batches
-    expected = net.loss(x, by_autograd)
+    expected = by_autograd(net(x), slice(0, 13))
     wanted = gradients(net, expected)
     counted = CountCrossEntropy(LABELS, share, smoothing)
     found = net.loss(x, counted)
@@ -73,6 +88,54 @@ def test_it_is_the_loss_of_autograd(
     assert all(grad.ne(0).any() for grad in given)
     for grad, want in zip(given, wanted, strict=True):
         torch.testing.assert_close(grad, want, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("learns", [False, True])
+@pytest.mark.parametrize("sizes", [(40, 37), (40, 290, 37)])
+@pytest.mark.parametrize("source", [spikes, analogue, the_same_at_every_step])
+def test_any_other_loss_sees_the_output_layer_and_has_the_gradients_of_autograd(
+    source: Callable[[int], Tensor], sizes: tuple[int, ...], learns: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, x = network(NeuronConfig(beta=0.8, learn_beta=learns, learn_threshold=learns), *sizes), source(40)
+    monkeypatch.setattr(net, "micro_batch", lambda *_: 5)
+    weights, seen = torch.randn((6, 13, 37), generator=torch.Generator().manual_seed(3)), list[Output]()
+
+    def loss_of(output: Output, samples: slice) -> Tensor:
+        assert output.spikes is not None
+        seen.append(output)
+        own = weights[:, samples]
+        return (output.potential * own).sum() + (output.spikes * own).square().sum()
+
+    expected = loss_of(net(x), slice(0, 13))
+    wanted = gradients(net, expected)
+    found = net.loss(x, loss_of)
+    torch.testing.assert_close(found, expected)
+    whole, *pieces = seen
+    assert len(pieces) == (1 if source is analogue else 3)
+    assert not any(piece.hidden for piece in pieces)
+    for shown in ("potential", "spikes"):
+        joined = torch.cat([getattr(piece, shown) for piece in pieces], dim=1)
+        torch.testing.assert_close(joined, getattr(whole, shown), rtol=1e-5, atol=1e-5)
+    for grad, want in zip(gradients(net, found), wanted, strict=True):
+        torch.testing.assert_close(grad, want, rtol=1e-4, atol=1e-5)
+    kept = [piece.potential.clone() for piece in pieces]
+    net.loss(x, loss_of)
+    for piece, before in zip(pieces, kept, strict=True):
+        assert torch.equal(piece.potential, before)
+
+
+def test_images_are_flattened_on_the_way_in() -> None:
+    torch.manual_seed(0)
+    config = NeuronConfig(beta=0.8)
+    net = Network([Flatten(), Linear(32, 20), LIF(config, 20), Linear(20, 5), LIF(config, 5)])
+    images = torch.rand((13, 2, 4, 4)) * 3
+    for x in (images.expand(6, *images.shape), torch.rand((6, *images.shape)) * 3):
+        expected = cross_entropy(readout(net(x), "count"), LABELS)
+        wanted = gradients(net, expected)
+        found = net.loss(x, CountCrossEntropy(LABELS))
+        torch.testing.assert_close(found, expected)
+        for grad, want in zip(gradients(net, found), wanted, strict=True):
+            torch.testing.assert_close(grad, want, rtol=1e-5, atol=1e-7)
 
 
 def test_where_no_kernel_serves_it_is_a_loss_like_any_other() -> None:

@@ -21,7 +21,7 @@ _FLOATS = ctypes.c_void_p
 class _LIFArgs(ctypes.Structure):
     _fields_ = [
         ("steps", c_int64), ("batch", c_int64), ("features", c_int64),
-        ("current", _FLOATS), ("current_step", c_int64),
+        ("current", _FLOATS), ("current_step", c_int64), ("values", _FLOATS),
         ("bits", _FLOATS), ("words", c_int64), ("inputs", c_int64),
         ("weight", _FLOATS), ("bias", _FLOATS), ("beta", _FLOATS), ("theta", _FLOATS), ("start", _FLOATS),
         ("zero_reset", c_int64), ("through_reset", c_int64), ("surrogate", c_int64), ("scale", c_double),
@@ -31,17 +31,9 @@ class _LIFArgs(ctypes.Structure):
         ("grad_spikes", _FLOATS), ("grad_step", c_int64),
         ("next_grad", _FLOATS), ("next_weight", _FLOATS), ("next_features", c_int64),
         ("grad_potential", _FLOATS), ("grad_end", _FLOATS),
-        ("grad_current", _FLOATS), ("grad_start", _FLOATS), ("grad_beta", _FLOATS), ("grad_theta", _FLOATS),
+        ("grad_current", _FLOATS), ("grad_sum", _FLOATS), ("grad_start", _FLOATS),
+        ("grad_beta", _FLOATS), ("grad_theta", _FLOATS),
         ("grad_weight", _FLOATS), ("grad_bias", _FLOATS),
-    ]  # fmt: skip
-
-
-class _GemmArgs(ctypes.Structure):
-    _fields_ = [
-        ("m", c_int64), ("n", c_int64), ("k", c_int64),
-        ("a", _FLOATS), ("a_row", c_int64), ("a_column", c_int64),
-        ("b", _FLOATS), ("b_row", c_int64), ("b_column", c_int64),
-        ("bias", _FLOATS), ("c", _FLOATS), ("c_row", c_int64), ("threads", c_int64),
     ]  # fmt: skip
 
 
@@ -76,10 +68,14 @@ def _channels_last(values: Tensor) -> Tensor:
 
 def pack_binary(values: Tensor) -> Tensor | None:
     """int32 words of ``[T, B, F]`` or (channels last) ``[T, B, C, H, W]``; None unless all values are 0 or 1."""
-    if not serves(values):
+    if not serves(values) or not _binary(values[:1, :1]):
         return None
     bits, binary = _pack(values)
     return bits if binary else None
+
+
+def _binary(values: Tensor) -> bool:
+    return bool(((values == 0) | (values == 1)).all())
 
 
 def pack(values: Tensor) -> Tensor:
@@ -204,7 +200,7 @@ def backward(
     _source(args, grad, u.shape[0], constant)
     _neuron(args, beta, threshold, config)
     kept = _incoming(args, grad_spikes, grad_potential, grad_end)
-    sums = torch.empty((2, *start.shape)) if learn else None
+    sums = torch.zeros((2, *start.shape)) if learn else None
     if sums is not None:
         args.grad_beta, args.grad_theta = _at(sums[0]), _at(sums[1])
     _c().leanspike_lif_backward(ctypes.byref(args))
@@ -302,15 +298,3 @@ def _gathering(
     args.steps, args.batch, args.inputs, args.features = *bits.shape[:2], *weight.shape
     _neuron(args, beta, threshold, config)
     return args
-
-
-def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
-    """``a[m, k] @ b[k, n] (+ bias[n])`` for any strides, float32."""
-    out = torch.empty((a.shape[0], b.shape[1]))
-    args = _GemmArgs(
-        a.shape[0], b.shape[1], a.shape[1],
-        _at(a), a.stride(0), a.stride(1), _at(b), b.stride(0), b.stride(1),
-        _at(bias), _at(out), out.stride(0), torch.get_num_threads(),
-    )  # fmt: skip
-    _c().leanspike_gemm(ctypes.byref(args))
-    return out

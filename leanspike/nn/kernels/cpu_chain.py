@@ -1,12 +1,11 @@
-"""A whole batch through dense spiking layers, forward and backward, as one call of C: no step of Python between layers.
+"""A batch through dense layers of spiking neurons, forward and backward, with no step of Python between layers.
 
-The loss is :class:`leanspike.nn.loss.CountCrossEntropy`'s.
+The first layer reads packed spikes, analogue values, or values that are the same at every step; all others spikes.
 """
 
 from __future__ import annotations
 
 import ctypes
-import math
 from collections.abc import Sequence
 from ctypes import c_double, c_int64
 from typing import NamedTuple
@@ -14,15 +13,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from leanspike.nn.constant import Constant
 from leanspike.nn.kernels import cpu
-from leanspike.nn.kernels.cpu import _at, _c, _gathering, _LIFArgs
+from leanspike.nn.kernels.cpu import _at, _c, _incoming, _LIFArgs, _neuron
 from leanspike.nn.neuron import NeuronConfig
 
 
 class _ChainArgs(ctypes.Structure):
     _fields_ = [
         ("layers", c_int64), ("layer", ctypes.POINTER(_LIFArgs)),
-        ("bits", ctypes.c_void_p), ("own", ctypes.c_void_p), ("batch", c_int64), ("piece", c_int64),
+        ("bits", ctypes.c_void_p), ("own", ctypes.c_void_p), ("values", ctypes.c_void_p),
+        ("batch", c_int64), ("piece", c_int64),
         ("labels", ctypes.c_void_p), ("smoothing", c_double), ("scale", c_double),
         ("grad", ctypes.c_void_p), ("loss", c_double), ("right", c_int64),
     ]  # fmt: skip
@@ -31,19 +32,27 @@ class _ChainArgs(ctypes.Structure):
 _LINE = 16
 """Floats of a cache line."""
 
+_Place = tuple[ctypes.Structure, str]
+
 
 class _Room:
-    """One block of memory for all that a call needs: malloc leaves gaps between many."""
+    """One block of memory for all that a batch needs: malloc leaves gaps between many."""
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self.block, self.at = torch.empty(sum(-(-size // _LINE) * _LINE for size in sizes)), 0
+    def __init__(self) -> None:
+        self.size, self.parts = 0, list[tuple[int, tuple[_Place, ...]]]()
 
-    def take(self, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The next part of it."""
-        size = math.prod(shape)
-        part = self.block[self.at : self.at + size]
-        self.at += -(-size // _LINE) * _LINE
-        return part.view(dtype).view(shape)
+    def want(self, floats: int, *places: _Place) -> None:
+        """So much room (a word is as large as a float), at which these arguments shall point."""
+        self.parts.append((self.size, places))
+        self.size += -(-floats // _LINE) * _LINE
+
+    def block(self) -> Tensor:
+        """The block, to be kept as long as the arguments are in use."""
+        block = torch.empty(self.size)
+        for at, places in self.parts:
+            for args, name in places:
+                setattr(args, name, block.data_ptr() + 4 * at)
+        return block
 
 
 class Layer(NamedTuple):
@@ -57,62 +66,128 @@ class Layer(NamedTuple):
     sums: Sequence[Tensor | None]
 
 
-def train(
-    bits: Tensor, layers: Sequence[Layer], piece: int, labels: Tensor, smoothing: float, scale: float
-) -> tuple[float, int]:
-    """Add the gradients of a batch to the layers' sums, ``piece`` samples at a time.
+Source = Tensor | Constant
+"""Packed spikes ``[T, B, words]`` int32, analogue values ``[T, B, in]``, or one step's ``[B, in]``, seen T times."""
+
+
+class Chain:
+    """Buffers and arguments of a batch on its way.
+
+    It goes ``piece`` samples at a time, whose potentials alone exist: 4 bytes a neuron, step and sample. Analogue
+    values that differ from step to step, ``in`` times as large themselves, are one piece.
 
     Args:
-        bits: packed ``[T, B, words]``.
-        labels: ``[B]`` int64 within the classes.
-        smoothing: of the labels.
-        scale: what the loss of a sample is multiplied with.
-
-    Returns:
-        the loss, summed over the batch, and how many decisions were right.
-
-    Raises:
-        ValueError: a label is no class, or there is not one for every sample.
+        counts: the loss is that of spike counts (:meth:`counted`), or the caller's (:meth:`forward`, :meth:`backward`).
     """
-    steps, batch, words = bits.shape
-    if labels.shape != (batch,) or labels.dtype != torch.int64:
-        raise ValueError(f"labels are int64 [{batch}], not {labels.dtype} {list(labels.shape)}")
-    piece, widths = min(piece, batch), [layer.weight.shape[1] for layer in layers]
-    rows, classes = steps * piece, widths[-1]
-    sizes = [rows * words, piece * classes, rows * classes]
-    sizes += [cpu.room_of_potentials(steps, piece, width) for width in widths]
-    sizes += [rows * width for width in widths[1:]] + [rows * cpu.words_of(width) for width in widths[:-1]]
-    room = _Room(sizes)
-    own, grad = room.take(steps, piece, words, dtype=torch.int32), room.take(piece, classes)
-    source, args, kept = own, (_LIFArgs * len(layers))(), list[Tensor]()
-    learned: list[tuple[Tensor, Layer]] = []
-    for i, (layer, width) in enumerate(zip(layers, widths, strict=True)):
+
+    def __init__(self, source: Source, layers: Sequence[Layer], piece: int, counts: bool) -> None:
+        self.steps, self.batch = source.shape[:2]
+        constant = isinstance(source, Constant)
+        self.source = (source.values if isinstance(source, Constant) else source).contiguous()
+        packed = self.source.dtype == torch.int32
+        self.piece = min(piece, self.batch) if packed or constant else self.batch
+        self.args = (_LIFArgs * len(layers))()
+        self.chain = _ChainArgs(len(layers), self.args, batch=self.batch, piece=self.piece)
+        self.chain.bits, self.chain.values = (_at(self.source), None) if packed else (None, _at(self.source))
+        self.room, self.kept, self.learned = _Room(), list[Tensor](), list[tuple[Tensor, Layer]]()
+        for one, layer in zip(self.args, layers, strict=True):
+            self._layer(one, layer)
+        first, self.last = self.args[0], self.args[len(layers) - 1]
+        if packed:
+            self._spiking(first, self.source.shape[-1], (self.chain, "own"))
+        else:
+            self._analogue(first, constant, shown=len(layers) == 1 and not counts)
+        for before, after in zip(self.args[:-1], self.args[1:], strict=True):
+            before.out_words = cpu.words_of(before.features)
+            before.next_weight, before.next_features = after.weight, after.features
+            self._spiking(after, before.out_words, (before, "out_bits"))
+            self.room.want(self._rows * after.features, (after, "grad_current"), (before, "next_grad"))
+        if counts:
+            self.room.want(self.piece * self.last.features, (self.chain, "grad"), (self.last, "grad_spikes"))
+            self.room.want(self._rows * self.last.features, (self.last, "spikes"))
+        self.block = self.room.block()
+
+    @property
+    def _rows(self) -> int:
+        return self.steps * self.piece
+
+    def _layer(self, one: _LIFArgs, layer: Layer) -> None:
         beta, threshold = layer.beta.contiguous(), layer.threshold.contiguous()
-        kept += [beta, threshold]
-        args[i] = _gathering(source, layer.weight, layer.bias, beta, threshold, layer.config)
-        one = args[i]
-        one.potential = _at(room.take(cpu.room_of_potentials(steps, piece, width)))
+        self.kept += [beta, threshold]
+        _neuron(one, beta, threshold, layer.config)
+        one.steps, one.batch, one.inputs, one.features = self.steps, self.piece, *layer.weight.shape
+        one.weight, one.bias = _at(layer.weight), _at(layer.bias)
         one.grad_weight, one.grad_bias = _at(layer.sums[0]), _at(layer.sums[1])
         if layer.sums[2] is not None:
-            by_sample = torch.zeros((2, piece, width))
+            by_sample = torch.zeros((2, self.piece, one.features))
             one.grad_beta, one.grad_theta = _at(by_sample[0]), _at(by_sample[1])
-            learned.append((by_sample, layer))
-        if i:
-            before = args[i - 1]
-            one.grad_current = before.next_grad = _at(room.take(steps, piece, width))
-            before.next_weight, before.next_features = _at(layer.weight), width
-        if i < len(layers) - 1:
-            source = room.take(steps, piece, cpu.words_of(width), dtype=torch.int32)
-            one.out_bits, one.out_words = _at(source), source.shape[-1]
+            self.learned.append((by_sample, layer))
+
+    def _spiking(self, one: _LIFArgs, words: int, source: _Place) -> None:
+        one.words = words
+        self.room.want(self._rows * words, (one, "bits"), source)
+        self.room.want(cpu.room_of_potentials(self.steps, self.piece, one.features), (one, "potential"))
+
+    def _analogue(self, one: _LIFArgs, constant: bool, shown: bool) -> None:
+        """Currents, potentials and the currents' gradient take turns in one buffer, if nobody is to see potentials."""
+        one.values, frame = _at(self.source), self.piece * one.features
+        one.current_step = 0 if constant else frame
+        current, gradient, potential = (one, "current"), (one, "grad_current"), (one, "potential")
+        if constant:
+            self.room.want(frame, current, gradient)
+            if not shown:
+                self.room.want(self.steps * frame, potential)
         else:
-            one.spikes, one.grad_spikes = _at(room.take(steps, piece, classes)), _at(grad)
-    chain = _ChainArgs(
-        len(layers), args, _at(bits), _at(own), batch, piece, _at(labels), smoothing, scale, _at(grad), 0.0, 0
-    )
-    if _c().leanspike_chain(ctypes.byref(chain)):
-        raise ValueError(f"labels are 0 to {classes - 1}, not {int(labels.min())} to {int(labels.max())}")
-    for by_sample, layer in learned:
-        for total, each in zip(layer.sums[2:], by_sample, strict=True):
-            assert total is not None
-            total += each.sum(0)
-    return chain.loss, chain.right
+            self.room.want(self.steps * frame, gradient, *(() if shown else (current, potential)))
+            self.room.want(frame, (one, "grad_sum"))
+
+    def forward(self, start: int, fires: bool) -> tuple[Tensor | None, Tensor]:
+        """A piece from ``start`` on: the output layer's spikes, if it ``fires``, and potentials: ``[T, n, K]``."""
+        one, shape = self.last, (self.steps, min(self.piece, self.batch - start), self.last.features)
+        potential, spikes = torch.empty(shape), torch.empty(shape) if fires else None
+        one.spikes = _at(spikes)
+        if not one.values:
+            one.shown = _at(potential)
+        else:
+            one.potential = _at(potential)
+            if one.current_step:
+                one.current = one.potential
+        _c().leanspike_chain_forward(ctypes.byref(self.chain), c_int64(start))
+        return spikes, potential
+
+    def backward(self, grad_spikes: Tensor | None, grad_potential: Tensor | None) -> None:
+        """Add the gradients of the piece that went forward last to the layers' sums."""
+        self.last.grad_spikes = self.last.grad_potential = None
+        arriving = _incoming(self.last, grad_spikes, grad_potential, None)
+        _c().leanspike_chain_backward(ctypes.byref(self.chain))
+        del arriving
+
+    def counted(self, labels: Tensor, smoothing: float, scale: float) -> tuple[float, int]:
+        """Add the gradients of the whole batch by :class:`leanspike.nn.loss.CountCrossEntropy` to the layers' sums.
+
+        Args:
+            labels: ``[B]`` int64 within the classes.
+            smoothing: of the labels.
+            scale: what the loss of a sample is multiplied with.
+
+        Returns:
+            the loss, summed over the batch, and how many decisions were right.
+
+        Raises:
+            ValueError: a label is no class, or there is not one for every sample.
+        """
+        if labels.shape != (self.batch,) or labels.dtype != torch.int64:
+            raise ValueError(f"labels are int64 [{self.batch}], not {labels.dtype} {list(labels.shape)}")
+        chain = self.chain
+        chain.labels, chain.smoothing, chain.scale = _at(labels), smoothing, scale
+        if _c().leanspike_chain(ctypes.byref(chain)):
+            most = self.last.features - 1
+            raise ValueError(f"labels are 0 to {most}, not {int(labels.min())} to {int(labels.max())}")
+        return chain.loss, chain.right
+
+    def learn(self) -> None:
+        """Add what beta and threshold learned, sample by sample, to the layers' sums."""
+        for by_sample, layer in self.learned:
+            for total, each in zip(layer.sums[2:], by_sample, strict=True):
+                assert total is not None
+                total += each.sum(0)

@@ -1,18 +1,21 @@
-/* Dense layers in a row on packed spikes, trained on the cross-entropy of the output layer's spike counts, in one call:
-   forward and backward of a piece of the batch before the next one begins, so that buffers are a piece's.
+/* Dense layers in a row, the first one on packed spikes or analogue values, forward and backward of a piece of the batch
+   before the next one begins, so that buffers are a piece's. A caller whose loss is its own stands between the two; the
+   cross-entropy of the output layer's spike counts is known here, and then one call does all pieces.
 
        z = sum over t of s[t],  L = -sum over k of q[k] log softmax(z)[k],  dL/ds[t] = softmax(z) - q
        q: the label one-hot, smoothed: (1 - e) onehot + e / K (Szegedy et al. 2016, arXiv:1512.00567) */
 #ifndef LEANSPIKE_CHAIN_H
 #define LEANSPIKE_CHAIN_H
 
+#include "dense.h"
 #include "spiking_backward.h"
 
 typedef struct {
     int64_t layers;
     lif_args *layer;       /* with buffers for a piece; the batch is set here */
-    const uint32_t *bits;  /* [T, batch, words] the inputs */
+    const uint32_t *bits;  /* [T, batch, words] the inputs, or NULL */
     uint32_t *own;         /* [T, piece, words] room for a piece of them */
+    const float *values;   /* [batch, inputs] or, then the piece is the batch, [T, batch, inputs]: instead of bits */
     int64_t batch, piece;
     const int64_t *labels; /* [batch], 0 .. classes - 1 */
     double smoothing, scale; /* e; what a sample's loss is multiplied with */
@@ -43,22 +46,37 @@ static void count_loss(chain_args *c, const lif_args *last, int64_t first) {
     }
 }
 
-/* Returns 0, or 1 and does nothing where a label is no class. */
-EXPORT int leanspike_chain(chain_args *c) {
-    lif_args *last = c->layer + c->layers - 1;
-    for (int64_t i = 0; i < c->batch; i++)
-        if (c->labels[i] < 0 || c->labels[i] >= last->features) return 1;
+/* A piece's samples first .. through all layers. */
+EXPORT void leanspike_chain_forward(chain_args *c, int64_t first) {
     size_t words = (size_t)c->layer->words;
-    for (int64_t first = 0; first < c->batch; first += c->piece) {
-        int64_t live = MIN(c->piece, c->batch - first);
+    int64_t live = MIN(c->piece, c->batch - first);
+    if (c->bits)
         for (int64_t t = 0; t < c->layer->steps; t++)
             memcpy(c->own + t * live * words, c->bits + (t * c->batch + first) * words, (size_t)live * words * 4);
-        for (lif_args *a = c->layer; a <= last; a++) {
-            a->batch = live;
-            leanspike_spiking_forward(a);
-        }
+    else c->layer->values = c->values + first * c->layer->inputs;
+    for (lif_args *a = c->layer; a < c->layer + c->layers; a++) {
+        a->batch = live;
+        if (a->values) dense_forward(a);
+        else leanspike_spiking_forward(a);
+    }
+}
+
+/* The piece that went forward last on its way back, from the gradients that its last layer was given. */
+EXPORT void leanspike_chain_backward(chain_args *c) {
+    for (lif_args *a = c->layer + c->layers - 1; a >= c->layer; a--)
+        if (a->values) dense_backward(a);
+        else leanspike_spiking_backward(a);
+}
+
+/* Returns 0, or 1 and does nothing where a label is no class. */
+EXPORT int leanspike_chain(chain_args *c) {
+    const lif_args *last = c->layer + c->layers - 1;
+    for (int64_t i = 0; i < c->batch; i++)
+        if (c->labels[i] < 0 || c->labels[i] >= last->features) return 1;
+    for (int64_t first = 0; first < c->batch; first += c->piece) {
+        leanspike_chain_forward(c, first);
         count_loss(c, last, first);
-        for (lif_args *a = last; a >= c->layer; a--) leanspike_spiking_backward(a);
+        leanspike_chain_backward(c);
     }
     return 0;
 }

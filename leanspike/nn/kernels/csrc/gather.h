@@ -94,8 +94,12 @@ __attribute__((target("avx512vbmi2"))) static void list_ones_vbmi2(const uint32_
     const __m512i step = _mm512_set1_epi16(32 * ROW_BYTES);
     __m512i at = offsets();
     for (int64_t w = 0; w < BLOCK_WORDS; w++) {
-        _mm512_storeu_si512(out, _mm512_maskz_compress_epi16(words[w], at));
-        out += __builtin_popcount(words[w]);
+        __m512i ones = _mm512_maskz_compress_epi16(words[w], at);
+        int count = __builtin_popcount(words[w]);
+        /* half a line, since most words have few ones and a store that crosses a line costs two */
+        if (__builtin_expect(count <= 16, 1)) _mm256_storeu_si256((__m256i *)out, _mm512_castsi512_si256(ones));
+        else _mm512_storeu_si512(out, ones);
+        out += count;
         at = _mm512_add_epi16(at, step);
     }
 }

@@ -1,4 +1,4 @@
-/* C[m, n] = A[m, k] B[k, n] (+ bias[n]), any strides, float32: packed panels and a register tile, after
+/* C[m, n] = A[m, k] B[k, n] (+ bias[n] or C), any strides, float32: packed panels and a register tile, after
    Goto & van de Geijn 2008 and BLIS (Van Zee & van de Geijn 2015). Here because the BLAS that torch ships keeps to
    AVX2 on AMD processors: half of a core whose AVX-512 units are 512 bits wide (those of Zen 4 are not). */
 #ifndef LEANSPIKE_GEMM_H
@@ -29,6 +29,7 @@ typedef struct {
     const float *b;
     int64_t b_row, b_column;
     const float *bias;
+    int64_t add; /* to what C holds */
     float *c;
     int64_t c_row, threads;
 } gemm_args;
@@ -44,6 +45,17 @@ static void pack_panel(const float *x, int64_t lead, int64_t depth, int64_t live
     else
         for (int64_t p = 0; p < k; p++)
             for (int64_t i = 0; i < width; i++) out[p * width + i] = i < live ? x[i * lead + p * depth] : 0.0f;
+}
+
+/* `rows` rows of A in panels of MR, one behind the other. Where a row is a column of what stands in memory, all panels
+   advance together: one by one they would read the same lines again and again. */
+static void pack_rows(const float *a, int64_t a_row, int64_t a_column, int64_t rows, int64_t k, float *out) {
+    int64_t whole = a_row == 1 ? rows / MR * MR : 0;
+    if (whole)
+        for (int64_t p = 0; p < k; p++)
+            for (int64_t i = 0; i < whole; i += MR) memcpy(out + i * k + p * MR, a + i + p * a_column, MR * 4);
+    for (int64_t i = whole; i < rows; i += MR)
+        pack_panel(a + i * a_row, a_row, a_column, MIN(MR, rows - i), MR, k, out + i * k);
 }
 
 static inline void tile(const float *restrict a, const float *restrict b, int64_t k, float *restrict c, int64_t c_row,
@@ -77,33 +89,38 @@ static inline void tile(const float *restrict a, const float *restrict b, int64_
             c[i * c_row + j] = (first ? (bias ? bias[j] : 0.0f) : c[i * c_row + j]) + block[i * NR + j];
 }
 
+/* Where item i of `parts` begins, of panels of `width` in `size`: parts differ by a panel at most. */
+static int64_t panel_cut(int64_t size, int64_t width, int64_t parts, int64_t i) {
+    return MIN(size, (size + width - 1) / width * i / parts * width);
+}
+
+/* C is cut into parts of rows that threads take one by one, as many for each; B into blocks of what is packed at once. */
 EXPORT void leanspike_gemm(const gemm_args *g) {
-    int64_t blocks = (g->m + MC - 1) / MC;
-    blocks = (blocks + g->threads - 1) / g->threads * g->threads;
-    int64_t mc = ((g->m + blocks - 1) / blocks + MR - 1) / MR * MR;
-    int64_t passes = MAX(1, (g->k + KC - 1) / KC), depth = (g->k + passes - 1) / passes;
-    int64_t nc_most = MIN(B_PACK / MAX(1, depth), g->n + NR - 1) / NR * NR;
-    float *b_pack = scratch(S_COLUMNS, depth * nc_most);
+    int64_t parts = (g->m + MC - 1) / MC;
+    parts = (parts + g->threads - 1) / g->threads * g->threads;
+    int64_t wide = (g->n + NR - 1) / NR * NR, deep = wide <= 2 * B_PACK / KC ? MIN(KC, B_PACK / wide) : KC;
+    int64_t passes = MAX(1, (g->k + deep - 1) / deep), depth = (g->k + passes - 1) / passes;
+    int64_t blocks = (wide + B_PACK / MAX(1, depth) - 1) / (B_PACK / MAX(1, depth));
+    int64_t columns = ((wide / NR + blocks - 1) / blocks) * NR, rows_most = (g->m / MR / parts + 2) * MR;
+    float *b_pack = scratch(S_COLUMNS, depth * columns);
 #pragma omp parallel num_threads(g->threads)
     {
-        float *a_pack = scratch(S_ROWS, depth * (mc + MR));
-        for (int64_t j0 = 0; j0 < g->n; j0 += nc_most)
+        float *a_pack = scratch(S_ROWS, depth * rows_most);
+        for (int64_t j0 = 0; j0 < g->n; j0 += columns)
             for (int64_t p0 = 0; p0 < g->k; p0 += depth) {
-                int64_t nc = MIN(nc_most, g->n - j0), kc = MIN(depth, g->k - p0);
+                int64_t nc = MIN(columns, g->n - j0), kc = MIN(depth, g->k - p0);
 #pragma omp for schedule(static)
                 for (int64_t j = 0; j < nc; j += NR)
                     pack_panel(g->b + (j0 + j) * g->b_column + p0 * g->b_row, g->b_column, g->b_row, MIN(NR, nc - j), NR,
                                kc, b_pack + j * kc);
 #pragma omp for schedule(dynamic, 1)
-                for (int64_t i0 = 0; i0 < g->m; i0 += mc) {
-                    int64_t rows = MIN(mc, g->m - i0);
-                    for (int64_t i = 0; i < rows; i += MR)
-                        pack_panel(g->a + (i0 + i) * g->a_row + p0 * g->a_column, g->a_row, g->a_column,
-                                   MIN(MR, rows - i), MR, kc, a_pack + i * kc);
+                for (int64_t part = 0; part < parts; part++) {
+                    int64_t i0 = panel_cut(g->m, MR, parts, part), rows = panel_cut(g->m, MR, parts, part + 1) - i0;
+                    pack_rows(g->a + i0 * g->a_row + p0 * g->a_column, g->a_row, g->a_column, rows, kc, a_pack);
                     for (int64_t i = 0; i < rows; i += MR)
                         for (int64_t j = 0; j < nc; j += NR)
                             tile(a_pack + i * kc, b_pack + j * kc, kc, g->c + (i0 + i) * g->c_row + j0 + j, g->c_row,
-                                 MIN(MR, rows - i), MIN(NR, nc - j), g->bias ? g->bias + j0 + j : NULL, p0 == 0);
+                                 MIN(MR, rows - i), MIN(NR, nc - j), g->bias ? g->bias + j0 + j : NULL, !p0 && !g->add);
                 }
             }
     }

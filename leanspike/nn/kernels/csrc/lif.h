@@ -9,17 +9,19 @@
 
 typedef struct {
     int64_t steps, batch, features;
-    const float *current;        /* [T, B, F], or [B, F] with current_step 0 */
+    float *current;              /* [T, B, F], or [B, F] with current_step 0 */
     int64_t current_step;        /* floats from one step to the next */
+    const float *values;         /* dense.h: [T, B, inputs], or [B, inputs], that the current is made from */
     const uint32_t *bits;        /* spiking.h: [T, B, words] packed inputs instead of a current */
     int64_t words, inputs;
-    const float *weight, *bias;  /* spiking.h: [inputs, F]; [F] or NULL */
+    const float *weight, *bias;  /* dense.h, spiking.h: [inputs, F]; [F] or NULL */
     const float *beta, *theta;   /* [F] */
     const float *start;          /* [B, F] carried potential before the first step, NULL: zero */
     int64_t zero_reset, through_reset, surrogate;
     double scale;
     int64_t threads;
-    float *potential;            /* [T, B, F]; spiking.h: in its own order, or NULL: backward computes it again */
+    float *potential;            /* [T, B, F], may be the current; spiking.h: in its own order, or NULL: backward
+                                    computes it again */
     float *shown;                /* spiking.h: [T, B, F] potentials for the caller, or NULL */
     float *spikes;               /* [T, B, F] or NULL */
     uint32_t *out_bits;          /* [T, B, out_words] or NULL */
@@ -28,15 +30,16 @@ typedef struct {
     /* backward */
     const float *grad_spikes;    /* [T, B, F], or [B, F] with grad_step 0, or NULL */
     int64_t grad_step;
-    const float *next_grad;      /* spiking.h: [T, B, N] gradient of the currents behind these neurons, or NULL */
-    const float *next_weight;    /* spiking.h: [F, N] the synapses between; their product is added to grad_spikes */
+    const float *next_grad;      /* [T, B, N] gradient of the currents behind these neurons, or NULL */
+    const float *next_weight;    /* [F, N] the synapses between; their product is added to grad_spikes */
     int64_t next_features;       /* N */
     const float *grad_potential; /* [T, B, F] or NULL */
     const float *grad_end;       /* [B, F] or NULL */
-    float *grad_current;         /* like current, or NULL */
+    float *grad_current;         /* like current, may be the potential; spiking.h: or NULL */
+    float *grad_sum;             /* [B, F] grad_current summed over T, or NULL */
     float *grad_start;           /* [B, F] or NULL */
-    float *grad_beta, *grad_theta; /* [B, F] sums over T, or NULL */
-    float *grad_weight, *grad_bias; /* spiking.h: [inputs, F], [F] */
+    float *grad_beta, *grad_theta; /* [B, F] sums over T are added (adaptive.h: set), or NULL */
+    float *grad_weight, *grad_bias; /* dense.h, spiking.h: [inputs, F], [F] */
 } lif_args;
 
 /* One step of n neurons; u may be the row that holds the current. */
@@ -149,26 +152,56 @@ static void back_step(const lif_args *a, const float *u, const float *ds, const 
     }
 }
 
+enum { S_BEHIND = SLOTS - 4, AT_ONCE = 8 };
+
+/* Synapses to the layer behind, of the neurons from .. from + width: [next_features][width]. */
+static const float *weights_behind(const lif_args *a, int64_t from, int64_t width) {
+    float *w = scratch(S_BEHIND, a->next_features * width + VF);
+    for (int64_t j = 0; j < width; j++)
+        for (int64_t m = 0; m < a->next_features; m++) w[m * width + j] = a->next_weight[(from + j) * a->next_features + m];
+    return w;
+}
+
+/* What the layer behind adds to the gradient of sample b's spikes, in the AT_ONCE steps up to t: out[AT_ONCE][TILE]. */
+static void from_behind(const lif_args *a, const float *behind, int64_t b, int64_t t, int64_t width, float *out) {
+    const float *grad[AT_ONCE];
+    int64_t n = a->next_features;
+    for (int r = 0; r < AT_ONCE; r++) grad[r] = a->next_grad + (MAX(0, t - r) * a->batch + b) * n;
+    for (int64_t j = 0; j < width; j += VF) {
+        vf sum[AT_ONCE];
+        UNROLL for (int r = 0; r < AT_ONCE; r++) sum[r] = vset(0);
+        for (int64_t m = 0; m < n; m++) {
+            vf row = vload(behind + m * width + j);
+            UNROLL for (int r = 0; r < AT_ONCE; r++) sum[r] = vfma(vset(grad[r][m]), row, sum[r]);
+        }
+        UNROLL for (int r = 0; r < AT_ONCE; r++) vstore(out + r * TILE + j, sum[r]);
+    }
+}
+
 /* Sample b back through all steps, into grad_current. */
-static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t width) {
+static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t width, const float *behind) {
     static const float zeros[TILE];
     int64_t frame = a->batch * a->features, k_step = a->current_step;
-    float dv[TILE], row[TILE], through[TILE];
+    float dv[TILE], row[TILE], through[TILE], arrived[AT_ONCE * TILE];
     int64_t at = b * a->features + from;
     float *k = a->grad_current + at;
     const float *beta = a->beta + from, *theta = a->theta + from;
     if (a->grad_end) memcpy(dv, a->grad_end + at, (size_t)width * 4);
     else memset(dv, 0, (size_t)width * 4);
-    if (!k_step) memset(k, 0, (size_t)width * 4);
+    float *sum = k_step ? a->grad_sum ? a->grad_sum + at : NULL : k;
+    if (sum) memset(sum, 0, (size_t)width * 4);
     float *d_beta = a->grad_beta ? a->grad_beta + at : NULL, *d_theta = a->grad_beta ? a->grad_theta + at : NULL;
-    if (d_beta) {
-        memset(d_beta, 0, (size_t)width * 4);
-        memset(d_theta, 0, (size_t)width * 4);
-    }
     for (int64_t t = a->steps - 1; t >= 0; t--) {
         const float *potential = a->potential + t * frame + at;
         const float *ds = a->grad_spikes ? a->grad_spikes + t * a->grad_step + at : zeros;
         const float *du = a->grad_potential ? a->grad_potential + t * frame + at : zeros;
+        if (behind) {
+            int64_t r = (a->steps - 1 - t) % AT_ONCE;
+            if (!r) from_behind(a, behind, b, t, width, arrived);
+            if (a->grad_spikes)
+                for (int64_t j = 0; j < width; j++) arrived[r * TILE + j] += ds[j];
+            ds = arrived + r * TILE;
+        }
         float carried[TILE];
         if (d_beta) memcpy(carried, dv, (size_t)width * 4);
         back_step(a, potential, ds, du, beta, theta, width, dv, row, d_beta ? through : NULL);
@@ -180,10 +213,9 @@ static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t 
                 d_beta[j] += row[j] * before;
                 d_theta[j] -= through[j] + fired;
             }
-        if (k_step)
-            memcpy(k + t * k_step, row, (size_t)width * 4);
-        else
-            for (int64_t j = 0; j < width; j++) k[j] += row[j];
+        if (k_step) memcpy(k + t * k_step, row, (size_t)width * 4);
+        if (sum)
+            for (int64_t j = 0; j < width; j++) sum[j] += row[j];
     }
     if (a->grad_start) memcpy(a->grad_start + at, dv, (size_t)width * 4);
 }
@@ -195,8 +227,9 @@ EXPORT void leanspike_lif_backward(const lif_args *a) {
     for (int64_t task = 0; task < tasks; task++) {
         int64_t part = task / groups, group = task % groups;
         int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
+        const float *behind = a->next_grad ? weights_behind(a, from, width) : NULL;
         for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++)
-            lif_sample_back(a, b, from, width);
+            lif_sample_back(a, b, from, width, behind);
     }
 }
 

@@ -104,10 +104,8 @@ static void tile_neurons(const lif_args *a, int64_t from, int live, float *beta,
 /* Samples whose potentials a scan holds in registers while it goes through all steps. */
 enum { GROUP = VF == 16 ? 8 : VF == 8 ? 4 : 2 };
 
-/* Spikes, and potentials that are shown, of one row of a tile go where the arguments ask. */
-static inline void row_emit(const lif_args *a, int64_t row, int64_t from, int live, const float *u, const float *theta) {
-    if (a->out_bits)
-        ((uint16_t *)(a->out_bits + row * a->out_words))[from / WIDTH] = (uint16_t)word_ge(u, theta, WIDTH);
+/* Potentials and spikes of one row of a tile, as dense values, go where the arguments ask. */
+static inline void row_shown(const lif_args *a, int64_t row, int64_t from, int live, const float *u, const float *theta) {
     if (a->shown) store_tile(u, live, a->shown + row * a->features + from);
     if (a->spikes)
         for (int j = 0; j < live; j++) a->spikes[row * a->features + from + j] = u[j] >= theta[j] ? 1.0f : 0.0f;
@@ -118,7 +116,9 @@ static inline __attribute__((always_inline)) void scan_group(const chunk *c, int
                                                              const float *beta, const float *theta, float *u,
                                                              int64_t from, int live, int emit) {
     const lif_args *a = c->a;
-    const int zero_reset = (int)a->zero_reset;
+    const int zero_reset = (int)a->zero_reset, shows = emit && (a->shown || a->spikes);
+    const int64_t words = a->out_words;
+    uint32_t *bits = emit ? a->out_bits : NULL;
     vf v[GROUP][LANES], b[LANES], th[LANES];
     UNROLL for (int l = 0; l < LANES; l++) {
         b[l] = vload(beta + l * VF);
@@ -128,14 +128,20 @@ static inline __attribute__((always_inline)) void scan_group(const chunk *c, int
     for (int64_t t = 0; t < a->steps; t++) {
         const float *in = current + (t * c->live + i) * WIDTH;
         float kept[GROUP * WIDTH], *out = u ? u + t * rows * WIDTH : kept;
-        UNROLL for (int r = 0; r < rows; r++) UNROLL for (int l = 0; l < LANES; l++) {
-            vf x = b[l] * v[r][l];
-            x = x + vload(in + r * WIDTH + l * VF);
-            vstore(out + r * WIDTH + l * VF, x);
-            v[r][l] = after_reset(x, th[l], zero_reset);
+        int64_t row = t * a->batch + c->first + i;
+        UNROLL for (int r = 0; r < rows; r++) {
+            uint32_t fired = 0;
+            UNROLL for (int l = 0; l < LANES; l++) {
+                vf x = b[l] * v[r][l];
+                x = x + vload(in + r * WIDTH + l * VF);
+                vstore(out + r * WIDTH + l * VF, x);
+                fired |= bits_ge(x, th[l]) << (l * VF);
+                v[r][l] = after_reset(x, th[l], zero_reset);
+            }
+            if (bits) ((uint16_t *)(bits + (row + r) * words))[from / WIDTH] = (uint16_t)fired;
         }
-        if (emit)
-            for (int r = 0; r < rows; r++) row_emit(a, t * a->batch + c->first + i + r, from, live, out + r * WIDTH, theta);
+        if (shows)
+            for (int r = 0; r < rows; r++) row_shown(a, row + r, from, live, out + r * WIDTH, theta);
     }
 }
 

@@ -73,11 +73,18 @@ static void learn_row(const tile_way *w, int64_t i, const float *u, const float 
     }
 }
 
-/* Samples i .. i + rows of a tile back through all steps; the equations are those of back_row in lif.h. */
-static inline __attribute__((always_inline)) void back_group(const tile_way *w, int64_t i, int rows) {
+/* Whether only what arrives at spikes counts, at a reset that subtracts and is detached, and nothing but weights learns. */
+static int plain(const lif_args *a) { return !a->zero_reset && !a->through_reset && !a->grad_potential && !a->grad_beta; }
+
+/* Samples i .. i + rows of a tile back through all steps; the equations are those of back_row in lif.h. `is_plain` is what
+   the compiler may take for granted. */
+static inline __attribute__((always_inline)) void back_group(const tile_way *w, int64_t i, int rows, const int kind,
+                                                             const int is_plain) {
     const chunk *c = w->c;
     const lif_args *a = c->a;
-    const int kind = (int)a->surrogate, zero_reset = (int)a->zero_reset;
+    const int zero_reset = !is_plain && a->zero_reset, through_reset = !is_plain && a->through_reset;
+    const int learns = !is_plain && a->grad_beta, potentials = !is_plain && a->grad_potential;
+    const float scale = (float)a->scale;
     const int64_t n = a->next_features, frame = a->batch * a->features;
     float ds[GROUP * WIDTH], du[GROUP * WIDTH];
     vf dv[GROUP][LANES], s[GROUP][LANES], beta[LANES], theta[LANES];
@@ -91,7 +98,7 @@ static inline __attribute__((always_inline)) void back_group(const tile_way *w, 
         float *k = w->k + (t * c->live + i) * WIDTH;
         if (t == a->steps - 1 || a->grad_step)
             load_rows(w, a->grad_spikes ? a->grad_spikes + t * a->grad_step : NULL, i, rows, ds);
-        if (a->grad_potential) load_rows(w, a->grad_potential + t * frame, i, rows, du);
+        if (potentials) load_rows(w, a->grad_potential + t * frame, i, rows, du);
         UNROLL for (int r = 0; r < rows; r++) UNROLL for (int l = 0; l < LANES; l++) s[r][l] = vload(ds + r * WIDTH + l * VF);
         if (w->next) {
             const float *grad = a->next_grad + (t * a->batch + c->first + i) * n;
@@ -105,18 +112,18 @@ static inline __attribute__((always_inline)) void back_group(const tile_way *w, 
             UNROLL for (int l = 0; l < LANES; l++) {
                 int at = r * WIDTH + l * VF;
                 vf x = vload(u + at), from_reset = zero_reset ? x : theta[l];
-                if (a->through_reset) s[r][l] = s[r][l] - from_reset * dv[r][l];
-                vf gate = s[r][l] * slopes(kind, x - theta[l], (float)a->scale);
+                if (through_reset) s[r][l] = s[r][l] - from_reset * dv[r][l];
+                vf gate = s[r][l] * slopes(kind, x - theta[l], scale);
                 vf g = gate + (zero_reset ? where_below(x, theta[l], dv[r][l]) : dv[r][l]);
-                if (a->grad_potential) g = g + vload(du + at);
+                if (potentials) g = g + vload(du + at);
                 vstore(k + at, g);
-                if (a->grad_beta) {
+                if (learns) {
                     vstore(gates + l * VF, gate);
                     vstore(carried + l * VF, dv[r][l]);
                 }
                 dv[r][l] = beta[l] * g;
             }
-            if (a->grad_beta)
+            if (learns)
                 learn_row(w, i + r, u + r * WIDTH, t ? u + (r - rows) * WIDTH : NULL, k + r * WIDTH, gates, carried);
             if (a->grad_current)
                 store_tile(k + r * WIDTH, w->live, a->grad_current + t * frame + (c->first + i + r) * a->features + w->from);
@@ -124,11 +131,17 @@ static inline __attribute__((always_inline)) void back_group(const tile_way *w, 
     }
 }
 
-/* Scan a tile back in time. */
-static void tile_back(const tile_way *w) {
+static inline __attribute__((always_inline)) void back_groups(const tile_way *w, const int kind, const int is_plain) {
     int64_t i = 0, live = w->c->live;
-    for (; i + GROUP <= live; i += GROUP) back_group(w, i, GROUP);
-    for (; i < live; i++) back_group(w, i, 1);
+    for (; i + GROUP <= live; i += GROUP) back_group(w, i, GROUP, kind, is_plain);
+    for (; i < live; i++) back_group(w, i, 1, kind, is_plain);
+}
+
+/* Scan a tile back in time; the usual case by itself, since a step has few operations beside its questions. */
+static void tile_back(const tile_way *w) {
+    const lif_args *a = w->c->a;
+    if (plain(a) && a->surrogate == ATAN) back_groups(w, ATAN, 1);
+    else back_groups(w, (int)a->surrogate, 0);
 }
 
 /* Add the chunk's share of a tile's weight and bias gradient: d_weight[inputs][WIDTH], d_bias[WIDTH]. */

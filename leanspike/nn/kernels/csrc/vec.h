@@ -73,6 +73,21 @@ static inline vf after_reset(vf x, vf theta, int zero_reset) {
 #endif
 }
 
+/* Bit j of the result: x[j] >= y[j]. */
+static inline uint32_t bits_ge(vf x, vf y) {
+#if defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)x, (__m512)y, _CMP_GE_OQ);
+#elif defined(__AVX2__)
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps((__m256)x, (__m256)y, _CMP_GE_OQ));
+#elif defined(__SSE2__)
+    return (uint32_t)_mm_movemask_ps(_mm_cmpge_ps((__m128)x, (__m128)y));
+#else
+    uint32_t bits = 0;
+    for (int j = 0; j < VF; j++) bits |= (uint32_t)(x[j] >= y[j]) << j;
+    return bits;
+#endif
+}
+
 /* Bit j of the result: a[j] >= b[j], j < n <= 32. */
 static inline uint32_t word_ge(const float *a, const float *b, int n) {
     uint32_t word = 0;
@@ -83,21 +98,15 @@ static inline uint32_t word_ge(const float *a, const float *b, int n) {
         __m512 x = _mm512_maskz_loadu_ps(live, a + j), y = _mm512_maskz_loadu_ps(live, b + j);
         word |= (uint32_t)_mm512_mask_cmp_ps_mask(live, x, y, _CMP_GE_OQ) << j;
     }
-#elif defined(__AVX2__)
-    for (; j + 8 <= n; j += 8) {
-        __m256 ge = _mm256_cmp_ps(_mm256_loadu_ps(a + j), _mm256_loadu_ps(b + j), _CMP_GE_OQ);
-        word |= (uint32_t)_mm256_movemask_ps(ge) << j;
-    }
-#elif defined(__SSE2__)
-    for (; j + 4 <= n; j += 4)
-        word |= (uint32_t)_mm_movemask_ps(_mm_cmpge_ps(_mm_loadu_ps(a + j), _mm_loadu_ps(b + j))) << j;
+#else
+    for (; j + VF <= n; j += VF) word |= bits_ge(vload(a + j), vload(b + j)) << j;
 #endif
     for (; j < n; j++) word |= (uint32_t)(a[j] >= b[j]) << j;
     return word;
 }
 
 /* A buffer that this thread keeps from call to call, one for each slot, so that no call pays for fresh pages. */
-#define SLOTS 17
+#define SLOTS 18
 static inline float *scratch(int slot, int64_t count) {
     static __thread float *kept[SLOTS];
     static __thread int64_t size[SLOTS];
