@@ -108,17 +108,18 @@ def pack(values: Tensor) -> Spikes | None:
     return None if bits is None else Spikes.packed(bits, tuple(values.shape))
 
 
-def rate_spikes(thresholds: Tensor, numbers: Tensor, steps: int, seed: int) -> Spikes | None:
+def rate_spikes(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte: Tensor | None = None) -> Spikes | None:
     """Rate-coded spikes ``[T, B, F]`` drawn straight into words; None where the C kernels do not serve.
 
     Args:
-        thresholds: ``[B, F]`` int32, 0..65535: an input fires when its 16-bit draw lies below.
+        levels: ``[B, F]`` thresholds, 0..65535: an input fires when its 16-bit draw lies below; or uint8 values, whose
+            thresholds are ``of_byte`` ``[256]`` uint16.
         numbers: ``[B]`` int64 stream numbers; the draws are :mod:`leanspike.core.rng`'s.
     """
-    if not cpu.loaded() or thresholds.is_cuda:
+    if not cpu.loaded() or levels.is_cuda:
         return None
-    bits = cpu.rate(thresholds, numbers, steps, seed)
-    return Spikes.packed(bits, (steps, *thresholds.shape))
+    bits = cpu.rate(levels, numbers, steps, seed, of_byte)
+    return Spikes.packed(bits, (steps, *levels.shape))
 
 
 class _Unpack(Operation):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -29,25 +27,24 @@ def coded(x: Tensor, numbers: Tensor, network: Network, config: RunConfig, seed:
     if config.encoder.kind == "frames":
         return encode(x, numbers, config.encoder, config.timesteps, seed)
     if straight_to_bits(network, config):
-        ordered = x.permute(0, 2, 3, 1) if x.dim() == 4 else x
-        thresholds = _thresholds(ordered, config.encoder.gain).flatten(1)
-        spikes = rate_spikes(thresholds, numbers, config.timesteps, seed)
+        flat = (x.permute(0, 2, 3, 1) if x.dim() == 4 else x).flatten(1)
+        spikes = _drawn(flat, numbers, config, seed)
         if spikes is not None:
             return spikes
     return encode(scaled(x), numbers, config.encoder, config.timesteps, seed)
 
 
-def _thresholds(x: Tensor, gain: float) -> Tensor:
-    """:func:`leanspike.encode.rate.thresholds16` of a batch; bytes look theirs up, which NumPy does in one thread."""
-    if x.dtype != torch.uint8 or x.device.type != "cpu":
-        return rate.thresholds16(scaled(x), gain)
-    return torch.from_numpy(_of_bytes(gain).take(x.numpy()))
+def _drawn(x: Tensor, numbers: Tensor, config: RunConfig, seed: int) -> Spikes | None:
+    gain = config.encoder.gain
+    if x.dtype == torch.uint8:
+        return rate_spikes(x, numbers, config.timesteps, seed, _of_bytes(gain))
+    return rate_spikes(rate.thresholds16(scaled(x), gain), numbers, config.timesteps, seed)
 
 
 @functools.cache
-def _of_bytes(gain: float) -> npt.NDArray[np.int32]:
-    found: npt.NDArray[np.int32] = rate.thresholds16(scaled(torch.arange(256, dtype=torch.uint8)), gain).numpy()
-    return found
+def _of_bytes(gain: float) -> Tensor:
+    """:func:`leanspike.encode.rate.thresholds16` of every byte."""
+    return rate.thresholds16(scaled(torch.arange(256, dtype=torch.uint8)), gain).to(torch.uint16)
 
 
 def straight_to_bits(network: Network, config: RunConfig) -> bool:

@@ -197,7 +197,7 @@ def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rat
     batch = epoch.size(step)
     limit = run.objective.piece_size(-(-batch // processes))
     pieces = list(epoch.pieces(run.samples, step, fabric.global_rank, processes, limit))
-    circuit = derive(run.config.seed, Draw.MISMATCH, state.epoch, step)
+    circuit = derive(run.config.seed, Draw.MISMATCH, state.epoch, step) if config.mismatch.on else 0
     with mismatched(run.network, config.mismatch, circuit):
         for piece in pieces:
             with fabric.no_backward_sync(run.model, enabled=piece is not pieces[-1]):

@@ -258,7 +258,10 @@ def test_currents_alone(density: float) -> None:
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(1, 1, 1), (5, 7, 3), (15, 33, 400), (200, 64, 700), (30, 2100, 20)], ids=str)
+SIZES = [(1, 1, 1), (5, 7, 3), (15, 33, 400), (200, 64, 700), (30, 2100, 20), (430, 900, 450)]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
 def test_product(size: tuple[int, int, int]) -> None:
     m, n, k = size
     generator = torch.Generator().manual_seed(5)

@@ -112,17 +112,21 @@ def ones(bits: Tensor) -> int:
     return int(count(_FLOATS(_at(bits)), c_int64(bits.numel()), c_int64(torch.get_num_threads())))
 
 
-def rate(thresholds: Tensor, numbers: Tensor, steps: int, seed: int) -> Tensor:
-    """Rate-coded words ``[T, B, ceil(F/32)]`` of 16-bit ``thresholds`` ``[B, F]``; see :mod:`leanspike.core.rng`."""
-    batch, features = thresholds.shape
-    words = words_of(features)
-    levels = torch.zeros((batch, words * 32), dtype=torch.uint16)
-    levels[:, :features] = thresholds.to(torch.uint16)
-    bits = torch.empty((steps, batch, words), dtype=torch.int32)
+def rate(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte: Tensor | None = None) -> Tensor:
+    """Rate-coded words ``[T, B, ceil(F/32)]``; see :mod:`leanspike.core.rng`.
+
+    Args:
+        levels: ``[B, F]`` thresholds 0..65535; or uint8, with the threshold ``of_byte`` ``[256]`` uint16 of each value.
+    """
+    batch, features = levels.shape
+    bits = torch.empty((steps, batch, words_of(features)), dtype=torch.int32)
     streams = numbers.to(torch.int64).contiguous()
+    levels = (levels.to(torch.uint16) if of_byte is None else levels).contiguous()
+    thresholds, bytes_ = (levels, None) if of_byte is None else (None, levels)
     _c().leanspike_rate(
-        _FLOATS(_at(levels)), _FLOATS(_at(streams)), c_int64(steps), c_int64(batch), c_int64(words * 32),
-        c_uint32(seed & 0xFFFFFFFF), _FLOATS(_at(bits)), c_int64(torch.get_num_threads()),
+        _FLOATS(_at(thresholds)), _FLOATS(_at(bytes_)), _FLOATS(_at(of_byte)), _FLOATS(_at(streams)),
+        c_int64(steps), c_int64(batch), c_int64(features), c_uint32(seed & 0xFFFFFFFF), _FLOATS(_at(bits)),
+        c_int64(torch.get_num_threads()),
     )  # fmt: skip
     return bits
 

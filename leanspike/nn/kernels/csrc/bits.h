@@ -56,6 +56,8 @@ EXPORT int64_t leanspike_ones(const uint32_t *bits, int64_t words, int64_t threa
     return ones;
 }
 
+enum { S_LEVELS = 0 };
+
 static inline uint32_t mix(uint32_t x) {
     x ^= x >> 16;
     x *= 0x21F0AAADu;
@@ -66,14 +68,21 @@ static inline uint32_t mix(uint32_t x) {
 }
 
 /* core/rng.py: key = mix(mix(mix(seed + golden) + stream) + step), word(i) = mix(key + i * golden); a word serves two inputs.
-   thresholds [batch, padded] with padded = features rounded up to 32 and zeros behind; bits [T, B, padded / 32]. */
-EXPORT void leanspike_rate(const uint16_t *thresholds, const int64_t *streams, int64_t steps, int64_t batch,
-                           int64_t padded, uint32_t seed, uint32_t *bits, int64_t threads) {
+   thresholds [batch, features], or bytes of that shape and the threshold of each of their values;
+   bits [T, B, ceil(features / 32)]. */
+EXPORT void leanspike_rate(const uint16_t *thresholds, const uint8_t *bytes, const uint16_t *of_byte,
+                           const int64_t *streams, int64_t steps, int64_t batch, int64_t features, uint32_t seed,
+                           uint32_t *bits, int64_t threads) {
+    int64_t padded = (features + 31) / 32 * 32;
     uint32_t base = mix(seed + 0x9E3779B9u);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t b = 0; b < batch; b++) {
         uint32_t stream = mix(base + (uint32_t)streams[b]);
-        const uint16_t *level = thresholds + b * padded;
+        uint16_t *level = (uint16_t *)scratch(S_LEVELS, padded / 2);
+        if (bytes)
+            for (int64_t j = 0; j < features; j++) level[j] = of_byte[bytes[b * features + j]];
+        else memcpy(level, thresholds + b * features, (size_t)features * 2);
+        memset(level + features, 0, (size_t)(padded - features) * 2);
         for (int64_t t = 0; t < steps; t++) {
             uint32_t counter = mix(stream + (uint32_t)t);
             uint32_t *out = bits + (t * batch + b) * (padded / 32);
