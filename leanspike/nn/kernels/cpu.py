@@ -22,7 +22,7 @@ class _LIFArgs(ctypes.Structure):
     _fields_ = [
         ("steps", c_int64), ("batch", c_int64), ("features", c_int64),
         ("current", _FLOATS), ("current_step", c_int64), ("values", _FLOATS),
-        ("bits", _FLOATS), ("words", c_int64), ("inputs", c_int64),
+        ("bits", _FLOATS), ("bits_batch", c_int64), ("words", c_int64), ("inputs", c_int64),
         ("weight", _FLOATS), ("bias", _FLOATS), ("beta", _FLOATS), ("theta", _FLOATS), ("start", _FLOATS),
         ("zero_reset", c_int64), ("through_reset", c_int64), ("surrogate", c_int64), ("scale", c_double),
         ("threads", c_int64),
@@ -298,7 +298,7 @@ def gather_lif_backward(
 def _gathering(
     bits: Tensor, weight: Tensor, bias: Tensor | None, beta: Tensor, threshold: Tensor, config: NeuronConfig
 ) -> _LIFArgs:
-    args = _LIFArgs(bits=_at(bits), words=bits.shape[-1], weight=_at(weight), bias=_at(bias))
+    args = _LIFArgs(bits=_at(bits), bits_batch=bits.shape[1], words=bits.shape[-1], weight=_at(weight), bias=_at(bias))
     args.steps, args.batch, args.inputs, args.features = *bits.shape[:2], *weight.shape
     _neuron(args, beta, threshold, config)
     return args

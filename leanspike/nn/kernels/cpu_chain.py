@@ -22,7 +22,7 @@ from leanspike.nn.neuron import NeuronConfig
 class _ChainArgs(ctypes.Structure):
     _fields_ = [
         ("layers", c_int64), ("layer", ctypes.POINTER(_LIFArgs)),
-        ("bits", ctypes.c_void_p), ("own", ctypes.c_void_p), ("values", ctypes.c_void_p),
+        ("bits", ctypes.c_void_p), ("values", ctypes.c_void_p),
         ("batch", c_int64), ("piece", c_int64),
         ("labels", ctypes.c_void_p), ("smoothing", c_double), ("scale", c_double),
         ("grad", ctypes.c_void_p), ("loss", c_double), ("right", c_int64),
@@ -94,13 +94,14 @@ class Chain:
             self._layer(one, layer)
         first, self.last = self.args[0], self.args[len(layers) - 1]
         if packed:
-            self._spiking(first, self.source.shape[-1], (self.chain, "own"))
+            self._spiking(first, self.source.shape[-1])
         else:
             self._analogue(first, constant, shown=len(layers) == 1 and not counts)
         for before, after in zip(self.args[:-1], self.args[1:], strict=True):
             before.out_words = cpu.words_of(before.features)
             before.next_weight, before.next_features = after.weight, after.features
-            self._spiking(after, before.out_words, (before, "out_bits"))
+            self._spiking(after, before.out_words)
+            self.room.want(self._rows * after.words, (after, "bits"), (before, "out_bits"))
             self.room.want(self._rows * after.features, (after, "grad_current"), (before, "next_grad"))
         if counts:
             self.room.want(self.piece * self.last.features, (self.chain, "grad"), (self.last, "grad_spikes"))
@@ -123,9 +124,8 @@ class Chain:
             one.grad_beta, one.grad_theta = _at(by_sample[0]), _at(by_sample[1])
             self.learned.append((by_sample, layer))
 
-    def _spiking(self, one: _LIFArgs, words: int, source: _Place) -> None:
+    def _spiking(self, one: _LIFArgs, words: int) -> None:
         one.words = words
-        self.room.want(self._rows * words, (one, "bits"), source)
         self.room.want(cpu.room_of_potentials(self.steps, self.piece, one.features), (one, "potential"))
 
     def _analogue(self, one: _LIFArgs, constant: bool, shown: bool) -> None:

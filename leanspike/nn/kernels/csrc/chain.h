@@ -14,7 +14,6 @@ typedef struct {
     int64_t layers;
     lif_args *layer;       /* with buffers for a piece; the batch is set here */
     const uint32_t *bits;  /* [T, batch, words] the inputs, or NULL */
-    uint32_t *own;         /* [T, piece, words] room for a piece of them */
     const float *values;   /* [batch, inputs] or, then the piece is the batch, [T, batch, inputs]: instead of bits */
     int64_t batch, piece;
     const int64_t *labels; /* [batch], 0 .. classes - 1 */
@@ -48,17 +47,15 @@ static void count_loss(chain_args *c, const lif_args *last, int64_t first) {
 
 /* A piece's samples first .. through all layers. */
 EXPORT void leanspike_chain_forward(chain_args *c, int64_t first) {
-    size_t words = (size_t)c->layer->words;
     int64_t live = MIN(c->piece, c->batch - first);
-    if (c->bits)
-        for (int64_t t = 0; t < c->layer->steps; t++)
-            memcpy(c->own + t * live * words, c->bits + (t * c->batch + first) * words, (size_t)live * words * 4);
-    else c->layer->values = c->values + first * c->layer->inputs;
-    for (lif_args *a = c->layer; a < c->layer + c->layers; a++) {
-        a->batch = live;
+    for (lif_args *a = c->layer; a < c->layer + c->layers; a++) a->batch = a->bits_batch = live;
+    if (c->bits) {
+        c->layer->bits = c->bits + first * c->layer->words;
+        c->layer->bits_batch = c->batch;
+    } else c->layer->values = c->values + first * c->layer->inputs;
+    for (const lif_args *a = c->layer; a < c->layer + c->layers; a++)
         if (a->values) dense_forward(a);
         else leanspike_spiking_forward(a);
-    }
 }
 
 /* The piece that went forward last on its way back, from the gradients that its last layer was given. */

@@ -13,6 +13,7 @@ typedef struct {
     int64_t current_step;        /* floats from one step to the next */
     const float *values;         /* dense.h: [T, B, inputs], or [B, inputs], that the current is made from */
     const uint32_t *bits;        /* spiking.h: [T, B, words] packed inputs instead of a current */
+    int64_t bits_batch;          /* spiking.h: samples in a step of bits, of which these are the first `batch` */
     int64_t words, inputs;
     const float *weight, *bias;  /* dense.h, spiking.h: [inputs, F]; [F] or NULL */
     const float *beta, *theta;   /* [F] */

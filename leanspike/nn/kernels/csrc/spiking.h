@@ -57,7 +57,7 @@ static void close_chunk(chunk *c) {
 static void copy_bits(chunk *c, team t) {
     const lif_args *a = c->a;
     for (int64_t r = share(c->rows, t); r < share_end(c->rows, t); r++) {
-        const uint32_t *words = a->bits + (r / c->live * a->batch + c->first + r % c->live) * a->words;
+        const uint32_t *words = a->bits + (r / c->live * a->bits_batch + c->first + r % c->live) * a->words;
         for (int64_t k = 0; k < blocks_of(a->inputs); k++)
             for (int64_t w = 0; w < BLOCK_WORDS; w++) {
                 int64_t from = k * BLOCK_WORDS + w;
