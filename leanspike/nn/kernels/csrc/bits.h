@@ -56,6 +56,7 @@ EXPORT int64_t leanspike_ones(const uint32_t *bits, int64_t words, int64_t threa
     return ones;
 }
 
+/* Any slot does: no kernel that keeps something in one draws spikes meanwhile. */
 enum { S_LEVELS = 0 };
 
 static inline uint32_t mix(uint32_t x) {

@@ -27,7 +27,6 @@ static inline void add_row(float *sum, const float *row, int64_t sites) {
     UNROLL for (int l = 0; l < LANES; l++) vstore(sum + l * VF, vload(sum + l * VF) + s[l]);
 }
 
-
 /* Add what arrives at a window of 2 x 2 pooled spikes, u pointing at its first site, to the window's gradients. */
 static inline void unpool(const float *u, const float *theta, int64_t down, const float *grad, float *ds) {
     UNROLL for (int l = 0; l < WIDTH; l += VF) {
