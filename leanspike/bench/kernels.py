@@ -17,7 +17,7 @@ from leanspike.nn import NeuronConfig
 from leanspike.nn.chain import SpikingLayer, spiking_layers
 from leanspike.nn.convolution import conv_spikes
 from leanspike.nn.functional import LIFState, lif
-from leanspike.nn.kernels import cpu, reference
+from leanspike.nn.kernels import cpu, packing, reference
 from leanspike.nn.kernels.product import matmul
 from leanspike.nn.spikes import Spikes, pack
 
@@ -70,7 +70,7 @@ def _dense(steps: int, batch: int) -> list[Pair]:
     numbers = torch.arange(batch)
 
     def coded() -> Tensor:
-        return cpu.rate(levels, numbers, steps, 7)
+        return packing.rate(levels, numbers, steps, 7)
 
     def unpacked(bits: Tensor) -> Tensor:
         return Spikes.packed(bits, (steps, batch, 784)).dense()

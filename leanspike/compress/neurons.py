@@ -20,7 +20,7 @@ from leanspike.compress.weights import rounded
 from leanspike.ir import Codec
 from leanspike.nn import LIF, LeakyIntegrator
 from leanspike.nn.functional import LIFState
-from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels import cpu, packing
 from leanspike.nn.spikes import Spikes
 
 
@@ -94,7 +94,7 @@ class QuantisedLIF(LIF):
         shape = tuple(current.shape)
         spikes = scanned.spikes
         if pack and not spikes.is_cuda and cpu.loaded():
-            return Spikes.packed(cpu.pack(spikes.detach()), shape, spikes), scanned.potential, scanned.state
+            return Spikes.packed(packing.pack(spikes.detach()), shape, spikes), scanned.potential, scanned.state
         return Spikes.of(spikes), scanned.potential, scanned.state
 
 

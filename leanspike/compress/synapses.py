@@ -36,7 +36,7 @@ from leanspike.nn import Conv2d, Linear
 from leanspike.nn.constant import Constant
 from leanspike.nn.convolution import conv_spikes
 from leanspike.nn.gather import dense_product, linear_spikes
-from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels import cpu, packing
 from leanspike.nn.operation import Operation
 from leanspike.nn.spikes import Spikes
 from leanspike.nn.synapses import Signal, Synapses
@@ -156,7 +156,7 @@ def _packed(x: Spikes) -> Spikes:
     """Spikes that a pool left dense, packed again for the kernels that gather, where these serve."""
     if x.values is None or x.gain != 1.0 or not cpu.serves(x.values):
         return x
-    return Spikes.packed(cpu.pack(x.values.detach()), x.shape, x.values)
+    return Spikes.packed(packing.pack(x.values.detach()), x.shape, x.values)
 
 
 class QuantisedLinear(_Quantised, Linear):  # type: ignore[misc]

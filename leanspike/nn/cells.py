@@ -47,12 +47,14 @@ class Neurons(nn.Module):
 
     def parameters_for(self, sample: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """beta and threshold expanded to one sample's shape ``[C, ...]``, both within their bounds where learned."""
-        shape = (-1,) + (1,) * (len(sample) - 1)
         beta = self.beta.clamp(0, 1) if self.config.learn_beta else self.beta
         threshold = self.threshold
         if self.config.learn_threshold:
             threshold = threshold.clamp(*self.config.threshold_bounds)
-        return beta.view(shape).expand(sample), threshold.view(shape).expand(sample)
+        if len(sample) > 1:
+            shape = (-1,) + (1,) * (len(sample) - 1)
+            beta, threshold = beta.view(shape), threshold.view(shape)
+        return beta.expand(sample), threshold.expand(sample)
 
     def learn_threshold(self, config: NeuronConfig) -> None:
         """From now on be ``config``, whose ``learn_threshold`` is on: the threshold is trained from where it stands."""

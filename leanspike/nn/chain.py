@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels import cpu, packing
 from leanspike.nn.kernels.product import matmul
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.operation import Operation
@@ -106,7 +106,7 @@ def _run(bits: Tensor, kind: tuple[NeuronConfig, bool], tensors: Sequence[Tensor
     if shown:
         ran = _Ran(bits, kept, torch.empty(shape) if fires else None, torch.empty(shape))
     else:
-        words = torch.empty((*shape[:2], cpu.words_of(shape[2])), dtype=torch.int32)
+        words = torch.empty((*shape[:2], packing.words_of(shape[2])), dtype=torch.int32)
         ran = _Ran(bits, kept, words=words)
     cpu.gather_lif_forward(bits, weight, bias, beta, threshold, config, kept, ran.potential, ran.spikes, ran.words)
     return ran
@@ -131,7 +131,7 @@ class _Layers(Operation):
             edges.append(torch.zeros(1).expand(shape))
             words.append(ran.words)
             bits = ran.words
-            if cpu.ones(bits) > DENSE_ABOVE * math.prod(shape):
+            if packing.ones(bits) > DENSE_ABOVE * math.prod(shape):
                 break
         ctx.set_materialize_grads(False)
         ctx.kinds = kinds[: len(edges)]
@@ -146,7 +146,7 @@ class _Layers(Operation):
         behind: tuple[Tensor, Tensor] | None = None
         for i in reversed(range(len(ctx.kinds))):
             bits, kept, weight, bias, beta, threshold = saved[6 * i : 6 * i + 6]
-            sums = zeros((weight, bias, beta, threshold), ctx.needs_input_grad[5 + 4 * i : 9 + 4 * i])
+            sums = room_for_gradients((weight, bias, beta, threshold), ctx.needs_input_grad[5 + 4 * i : 9 + 4 * i])
             current = torch.empty((*bits.shape[:2], weight.shape[1])) if i or ctx.needs_input_grad[0] else None
             cpu.gather_lif_backward(
                 bits, weight, bias, beta, threshold, ctx.kinds[i][0],
@@ -161,12 +161,15 @@ class _Layers(Operation):
         return d_input, None, None, None, None, *found, *[None] * ctx.unused
 
 
-def zeros(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Tensor | None]:
-    """Sums for the gradients of (weight, bias, beta, threshold)s; the kernel always finds those of synapses."""
+def room_for_gradients(tensors: Sequence[Tensor | None], learned: Sequence[bool]) -> list[Tensor | None]:
+    """Room for the gradients of (weight, bias, beta, threshold)s; the kernel always finds those of synapses.
+
+    Those of beta and threshold are added to, and are 0.
+    """
     found: list[Tensor | None] = []
     for i in range(0, len(tensors), 4):
         weight, bias, beta, threshold = tensors[i : i + 4]
         learn = learned[i + 2] or learned[i + 3]
-        for tensor, wanted in ((weight, True), (bias, True), (beta, learn), (threshold, learn)):
-            found.append(torch.zeros(tensor.shape) if wanted and tensor is not None else None)
+        found += [None if tensor is None else torch.empty(tensor.shape) for tensor in (weight, bias)]
+        found += [torch.zeros(tensor.shape) if learn and tensor is not None else None for tensor in (beta, threshold)]
     return found

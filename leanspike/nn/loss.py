@@ -6,7 +6,6 @@ z = sum_t s[t],  L = -sum_k q[k] log softmax(z)[k] of a sample, q the one-hot la
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -22,12 +21,12 @@ class CountCrossEntropy:
         smoothing: e, 0 to 1.
 
     Attributes:
-        right: how many decisions (ties to the lowest class) were right so far.
+        right: how many decisions (ties to the lowest class) were right so far, a number or a tensor of it.
     """
 
     def __init__(self, labels: Tensor, share: float = 1.0, smoothing: float = 0.0) -> None:
         self.labels, self.share, self.smoothing = labels.contiguous(), share, smoothing
-        self.right = torch.zeros((), dtype=torch.int64, device=labels.device)
+        self.right: Tensor | int = 0
 
     @property
     def scale(self) -> float:
@@ -37,5 +36,5 @@ class CountCrossEntropy:
     def __call__(self, output: Output, samples: slice) -> Tensor:
         """The part of ``samples``, of which ``output`` is."""
         counts, own = readout(output, "count"), self.labels[samples]
-        self.right += (counts.detach().argmax(-1) == own).sum()
+        self.right = self.right + (counts.detach().argmax(-1) == own).sum()
         return cross_entropy(counts, own, label_smoothing=self.smoothing) * (self.scale * len(own))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +16,7 @@ from leanspike.nn.convolution import Neurons, conv_lif, gathers, lif_pool
 from leanspike.nn.delays import DelayedLinear
 from leanspike.nn.junction import Junction, in_a_row
 from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels.cpu_chain import Source
 from leanspike.nn.norm import BatchNorm, BatchNormThroughTime
 from leanspike.nn.pieces import LossOf, loss_in_pieces
 from leanspike.nn.readout import Output, ReadoutName
@@ -62,10 +64,8 @@ class Network(nn.Module):
 
     def micro_batch(self, batch: int, timesteps: int) -> int:
         """Samples a micro-batch may have so that what backward keeps stays under 3 MB whatever T is."""
-        neurons = max(1, sum(layer.channels for layer in self.neurons if isinstance(layer, LIF)))
-        most = max(1, MICRO_BATCH_BYTES // (4 * timesteps * neurons))
-        pieces = -(-batch // most)
-        return -(-batch // pieces)
+        neurons = sum(layer.channels for layer in self.neurons if isinstance(layer, LIF))
+        return piece_size(batch, timesteps, neurons)
 
     def forward(self, x: Tensor | Spikes | Constant) -> Output:
         """Run ``[T, B, ...]``: analogue values, spikes as floats, or packed :class:`Spikes`."""
@@ -114,50 +114,39 @@ class Network(nn.Module):
         with T or the batch, if ``x`` is binary or the same at every step. Else the batch is one piece.
         """
         activity = self._entrance(x)
-        if torch.is_grad_enabled() and self.cuts_batches:
-            source: Signal = activity
-            for layer in tuple(self.layers)[: self._first]:
-                source = layer(source)
-            if run := self._trained_at_once(source):
-                found = source.bits if isinstance(source, Spikes) else source
-                assert found is not None
-                return loss_in_pieces(found, run, self.micro_batch(source.shape[1], source.shape[0]), loss_of)
+        if torch.is_grad_enabled() and (pairs := self._dense_layers):
+            entering = activity
+            for layer in self.layers:
+                if not isinstance(layer, Flatten):
+                    break
+                entering = layer(entering)
+            source = _source(entering)
+            if source is not None:
+                run = _run_of(pairs, entering)
+                neurons = sum(layer.weight.shape[1] for layer in run if layer.fires)
+                size = piece_size(entering.shape[1], entering.shape[0], neurons)
+                return loss_in_pieces(source, run, size, loss_of)
         return loss_of(self(activity), slice(0, activity.shape[1]))
 
     @property
     def cuts_batches(self) -> bool:
         """Whether :meth:`loss` cuts a batch by itself: dense layers with neurons alone, potentials kept."""
-        layers, first = tuple(self.layers), self._first
-        run = sum(1 for _ in _pairs(layers[first:]))
-        return cpu.loaded() and not self.recompute and first + 2 * run == len(layers)
+        return bool(self._dense_layers)
 
     @property
-    def _first(self) -> int:
-        """The first layer that does more than to flatten."""
-        return next(i for i, layer in enumerate(self.layers) if not isinstance(layer, Flatten))
-
-    def _trained_at_once(self, source: Signal) -> list[SpikingLayer]:
-        """All layers behind those that flatten, where one call can find their gradients from ``source``; else empty."""
-        if isinstance(source, Spikes):
-            takes_gradient = source.edge is not None and source.edge.requires_grad
-            return [] if takes_gradient else self._spiking_run(source, self._first)
-        values = source.values if isinstance(source, Constant) else source
-        return [] if values.requires_grad or not cpu.serves(values) else self._run_of(self._first, None)
+    def _dense_layers(self) -> list[Pair]:
+        """All layers behind those that flatten, where kernels run them as one and keep potentials; else empty."""
+        if self.recompute or not cpu.loaded():
+            return []
+        behind = list(itertools.dropwhile(lambda layer: isinstance(layer, Flatten), self.layers))
+        pairs = _pairs(behind)
+        return pairs if 2 * len(pairs) == len(behind) else []
 
     def _spiking_run(self, activity: Signal, start: int) -> list[SpikingLayer]:
         """The synapses and neurons from layer ``start`` on that one operation can compute together; none: empty."""
-        if not isinstance(activity, Spikes) or activity.bits is None or activity.density > DENSE_ABOVE:
+        if not isinstance(activity, Spikes) or not _sparse(activity):
             return []
-        return self._run_of(start, activity)
-
-    def _run_of(self, start: int, activity: Spikes | None) -> list[SpikingLayer]:
-        run: list[SpikingLayer] = []
-        for synapse, neurons in _pairs(tuple(self.layers)[start:]):
-            weight = synapse.weight if run or activity is None else synapse.scaled(activity)
-            beta, threshold = neurons.parameters_for((synapse.out_features,))
-            fires = isinstance(neurons, LIF)
-            run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, fires))
-        return run
+        return _run_of(_pairs(tuple(self.layers)[start:]), activity)
 
     def _image_layers(self, activity: Signal, start: int) -> tuple[Spikes, Spikes | None, int] | None:
         """Convolution (of packed spikes), neurons and pool from layer ``start`` on as one operation.
@@ -235,14 +224,49 @@ class Network(nn.Module):
         return Spikes.of(x) if bool(((x == 0) | (x == 1)).all()) else x
 
 
-def _pairs(layers: Sequence[nn.Module]) -> Iterator[tuple[Linear, LIF | LeakyIntegrator]]:
+Pair = tuple[Linear, LIF | LeakyIntegrator]
+
+
+def _pairs(layers: Sequence[nn.Module]) -> list[Pair]:
     """Synapses and the neurons behind them from the first layer on, as far as one operation knows them."""
+    found: list[Pair] = []
     for i in range(0, len(layers) - 1, 2):
         synapse, neurons = layers[i], layers[i + 1]
-        may = LIF | LeakyIntegrator if i + 2 == len(layers) else LIF
+        may = (LIF, LeakyIntegrator) if i + 2 == len(layers) else LIF
         if not isinstance(synapse, Linear) or not isinstance(neurons, may) or not neurons.fused:
-            return
-        yield synapse, neurons
+            break
+        found.append((synapse, neurons))
+    return found
+
+
+def _run_of(pairs: Sequence[Pair], activity: Signal) -> list[SpikingLayer]:
+    """The tensors of layers in a row, of which the first one sees ``activity``."""
+    run: list[SpikingLayer] = []
+    for synapse, neurons in pairs:
+        weight = synapse.weight if run or not isinstance(activity, Spikes) else synapse.scaled(activity)
+        beta, threshold = neurons.parameters_for((synapse.out_features,))
+        run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, isinstance(neurons, LIF)))
+    return run
+
+
+def _sparse(spikes: Spikes) -> bool:
+    """Whether it is faster to gather them than to multiply."""
+    return spikes.bits is not None and spikes.density <= DENSE_ABOVE
+
+
+def _source(activity: Signal) -> Source | None:
+    """What one call through all layers reads; None where it cannot, or where a gradient must come back."""
+    if isinstance(activity, Spikes):
+        takes_gradient = activity.edge is not None and activity.edge.requires_grad
+        return activity.bits if _sparse(activity) and not takes_gradient else None
+    values = activity.values if isinstance(activity, Constant) else activity
+    return activity if cpu.serves(values) and not values.requires_grad else None
+
+
+def piece_size(batch: int, timesteps: int, neurons: int) -> int:
+    """Samples of a piece, of about as many as the others, whose potentials stay under MICRO_BATCH_BYTES."""
+    most = max(1, MICRO_BATCH_BYTES // (4 * timesteps * max(1, neurons)))
+    return -(-batch // max(1, -(-batch // most)))
 
 
 def _reached(activity: Signal, layer: Linear | Conv2d | DelayedLinear) -> float:

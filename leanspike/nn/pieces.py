@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from leanspike.nn.chain import Kinds, SpikingLayer, apart, zeros
+from leanspike.nn.chain import Kinds, SpikingLayer, apart, room_for_gradients
 from leanspike.nn.kernels.cpu_chain import Chain, Layer, Source
 from leanspike.nn.loss import CountCrossEntropy
 from leanspike.nn.operation import Operation
@@ -40,7 +40,7 @@ class _LossInPieces(Operation):
 
     @staticmethod
     def forward(ctx, source, kinds, size, loss_of, *tensors):  # type: ignore[no-untyped-def]
-        ctx.sums = zeros(tensors, ctx.needs_input_grad[4:])
+        ctx.sums = room_for_gradients(tensors, ctx.needs_input_grad[4:])
         return _differentiated(source, kinds, tensors, size, loss_of, ctx.sums)
 
     @staticmethod
@@ -55,7 +55,7 @@ class _LossInPieces(Operation):
 def _differentiated(
     source: Source, kinds: Kinds, tensors: Sequence[Any], size: int, loss_of: LossOf, sums: Sequence[Tensor | None]
 ) -> Tensor:
-    """The loss of the batch; its gradients are added to ``sums``."""
+    """The loss of the batch; its gradients are found in ``sums``."""
     layers = []
     for i, (config, _) in enumerate(kinds):
         weight, bias, beta, threshold = tensors[4 * i : 4 * i + 4]
@@ -68,7 +68,7 @@ def _differentiated(
         loss = torch.tensor(value, dtype=torch.float32)
     else:
         chain, loss = Chain(source, layers, size, counts=False), torch.zeros(())
-        for start in range(0, chain.batch, chain.piece):
+        for start in range(0, max(1, chain.batch), max(1, chain.piece)):
             loss = loss + _piece(chain, start, fires, loss_of)
     chain.learn()
     return loss

@@ -15,7 +15,7 @@ from torch import Tensor
 from leanspike.nn.cells import LIF
 from leanspike.nn.constant import Constant
 from leanspike.nn.functional import LIFState, lif_step, spike_function
-from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels import cpu, packing
 from leanspike.nn.neuron import NeuronConfig
 from leanspike.nn.spikes import Spikes
 from leanspike.nn.synapses import Linear
@@ -62,5 +62,5 @@ class RecurrentLIF(LIF):
         end = RecurrentState(state.potential, state.hold, state.adaptation, last)
         fired = torch.stack(spikes)
         packs = pack and cpu.loaded() and not fired.is_cuda
-        found = Spikes.packed(cpu.pack(fired.detach()), tuple(fired.shape), fired) if packs else Spikes.of(fired)
+        found = Spikes.packed(packing.pack(fired.detach()), tuple(fired.shape), fired) if packs else Spikes.of(fired)
         return found, torch.stack(potentials), end

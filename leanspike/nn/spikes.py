@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from leanspike.nn.kernels import cpu
+from leanspike.nn.kernels import cpu, packing
 from leanspike.nn.operation import Operation
 
 
@@ -28,6 +28,7 @@ class Spikes:
         bits: int32 words: ``[T, B, ceil(F/32)]``, or channels last ``[T, B, H, W, ceil(C/32)]``; None when dense.
         edge: the gradient edge of a packed tensor.
         gain: what a synapse multiplies its weights with (dropout's 1/(1-p)).
+        ones: how many ones there are, where that is known already.
     """
 
     shape: tuple[int, ...]
@@ -35,6 +36,7 @@ class Spikes:
     bits: Tensor | None = None
     edge: Tensor | None = None
     gain: float = 1.0
+    ones: int | None = None
 
     @staticmethod
     def of(values: Tensor) -> Spikes:
@@ -42,9 +44,12 @@ class Spikes:
         return Spikes(tuple(values.shape), values=values)
 
     @staticmethod
-    def packed(bits: Tensor, shape: tuple[int, ...], edge: Tensor | None = None, gain: float = 1.0) -> Spikes:
+    def packed(
+        bits: Tensor, shape: tuple[int, ...], edge: Tensor | None = None, gain: float = 1.0, ones: int | None = None
+    ) -> Spikes:
         """Packed spikes; without ``edge`` they take no gradient (an input)."""
-        return Spikes(shape, bits=bits, edge=torch.zeros(1).expand(shape) if edge is None else edge, gain=gain)
+        edge = torch.zeros(1).expand(shape) if edge is None else edge
+        return Spikes(shape, bits=bits, edge=edge, gain=gain, ones=ones)
 
     def dense(self) -> Tensor:
         """The float tensor ``[T, B, ...]``; gradients flow to the packed spikes."""
@@ -56,10 +61,12 @@ class Spikes:
 
     def count(self) -> float:
         """Total number of spikes."""
+        if self.ones is not None:
+            return float(self.ones)
         if self.values is not None:
             return float(torch.count_nonzero(self.values))
         assert self.bits is not None
-        return float(cpu.ones(self.bits))
+        return float(packing.ones(self.bits))
 
     @cached_property
     def density(self) -> float:
@@ -90,7 +97,7 @@ class Spikes:
             return Spikes(shape, values=self.dense().permute(0, 1, 3, 4, 2).reshape(shape))
         assert self.edge is not None
         edge: Tensor = _FlattenEdge.on(self.edge, shape)
-        return Spikes(shape, bits=self.bits.reshape(steps, batch, -1), edge=edge, gain=self.gain)
+        return Spikes(shape, bits=self.bits.reshape(steps, batch, -1), edge=edge, gain=self.gain, ones=self.ones)
 
     def masked(self, mask: Tensor, gain: float) -> Spikes:
         """The spikes kept where ``mask`` (``[B, ...]`` booleans, the same for all steps), to be scaled by ``gain``."""
@@ -98,14 +105,14 @@ class Spikes:
             return Spikes(self.shape, values=self.dense() * (mask * gain))
         assert self.edge is not None
         edge: Tensor = _MaskEdge.on(self.edge, mask)
-        words = cpu.pack(mask[None].float())
+        words = packing.pack(mask[None].float())
         return Spikes(self.shape, bits=self.bits & words, edge=edge, gain=self.gain * gain)
 
 
 def pack(values: Tensor) -> Spikes | None:
     """Pack a float tensor ``[T, B, ...]`` of zeros and ones, or None if it holds anything else."""
-    bits = cpu.pack_binary(values)
-    return None if bits is None else Spikes.packed(bits, tuple(values.shape))
+    found = packing.pack_binary(values)
+    return None if found is None else Spikes.packed(found[0], tuple(values.shape), ones=found[1])
 
 
 def rate_spikes(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte: Tensor | None = None) -> Spikes | None:
@@ -118,14 +125,14 @@ def rate_spikes(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte:
     """
     if not cpu.loaded() or levels.is_cuda:
         return None
-    bits = cpu.rate(levels, numbers, steps, seed, of_byte)
+    bits = packing.rate(levels, numbers, steps, seed, of_byte)
     return Spikes.packed(bits, (steps, *levels.shape))
 
 
 class _Unpack(Operation):
     @staticmethod
     def forward(ctx, edge, bits, shape):  # type: ignore[no-untyped-def]
-        return cpu.unpack(bits, shape)
+        return packing.unpack(bits, shape)
 
     @staticmethod
     def backward(ctx, grad):  # type: ignore[no-untyped-def]

@@ -46,7 +46,9 @@ class Objective(nn.Module):
             require(loss != "count" or not kind.startswith("membrane"), "train.loss", loss, remedy)
         self.may_cut = self._may_cut()
 
-    def forward(self, x: Tensor, numbers: Tensor, labels: Tensor, seed: int, share: float) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, numbers: Tensor, labels: Tensor, seed: int, share: float
+    ) -> tuple[Tensor, Tensor | int]:
         """The piece's part of the batch's loss, and its number of right answers.
 
         Args:

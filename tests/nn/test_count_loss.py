@@ -69,7 +69,7 @@ def test_it_is_the_loss_of_autograd(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     net, x, share, hits = network(config, *sizes), source(sizes[0]), 0.5, torch.zeros(())
-    monkeypatch.setattr(net, "micro_batch", lambda *_: piece)
+    monkeypatch.setattr("leanspike.nn.network.piece_size", lambda *_: piece)
 
     def by_autograd(output: Output, samples: slice) -> Tensor:
         counts, own = readout(output, "count"), LABELS[samples]
@@ -97,7 +97,7 @@ def test_any_other_loss_sees_the_output_layer_and_has_the_gradients_of_autograd(
     source: Callable[[int], Tensor], sizes: tuple[int, ...], learns: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net, x = network(NeuronConfig(beta=0.8, learn_beta=learns, learn_threshold=learns), *sizes), source(40)
-    monkeypatch.setattr(net, "micro_batch", lambda *_: 5)
+    monkeypatch.setattr("leanspike.nn.network.piece_size", lambda *_: 5)
     weights, seen = torch.randn((6, 13, 37), generator=torch.Generator().manual_seed(3)), list[Output]()
 
     def loss_of(output: Output, samples: slice) -> Tensor:
@@ -157,3 +157,17 @@ def test_a_batch_without_a_label_for_every_sample_is_refused() -> None:
     net = network(NeuronConfig(), 40, 5)
     with pytest.raises(ValueError, match=r"labels are int64 \[13\], not torch.int64 \[12\]"):
         net.loss(spikes(40), CountCrossEntropy(LABELS[:12]))
+
+
+@pytest.mark.parametrize("features", [37, 290])
+@pytest.mark.parametrize("source", [spikes, analogue, the_same_at_every_step])
+def test_a_batch_of_no_samples_has_gradients_of_0(source: Callable[[int], Tensor], features: int) -> None:
+    net, nobody = network(NeuronConfig(), 40, 290, features), slice(0, 0)
+
+    def loss_of(output: Output, _: slice) -> Tensor:
+        return output.potential.sum()
+
+    for loss in (CountCrossEntropy(LABELS[nobody]), loss_of):
+        found = net.loss(source(40)[:, nobody], loss)
+        assert float(found.detach()) == 0
+        assert not any(grad.any() for grad in gradients(net, found))

@@ -29,7 +29,7 @@ from leanspike.nn import (
 )
 from leanspike.nn.chain import DENSE_ABOVE, SpikingLayer, spiking_layers
 from leanspike.nn.gather import dense_product, linear_spikes
-from leanspike.nn.kernels import cpu, library
+from leanspike.nn.kernels import library, packing
 from leanspike.nn.kernels.product import matmul
 from leanspike.nn.spikes import pack
 from leanspike.nn.surrogate import NAMES
@@ -176,7 +176,7 @@ def test_a_loss_in_pieces_is_the_loss_of_the_whole(fires: bool, monkeypatch: pyt
         return loss if output.spikes is None else loss + (output.spikes.sum(0) * aim[samples]).sum()
 
     assert network.cuts_batches
-    monkeypatch.setattr(network, "micro_batch", lambda *_: 6)
+    monkeypatch.setattr("leanspike.nn.network.piece_size", lambda *_: 6)
     whole = loss_of(network(x), slice(0, 23))
     cut = network.loss(x, loss_of)
     assert seen == [0, 0, 6, 12, 18]
@@ -297,7 +297,7 @@ def test_rate_coding_equals_the_definition() -> None:
     generator = torch.Generator().manual_seed(7)
     thresholds = torch.randint(0, 65536, (5, 77), generator=generator, dtype=torch.int32)
     numbers = torch.tensor([0, 1, 7, 123456789, 59999])
-    bits = cpu.rate(thresholds, numbers, 6, seed=42)
+    bits = packing.rate(thresholds, numbers, 6, seed=42)
     draws = rng.draws16(rng.key(42, numbers.numpy(), np.arange(6)), 77)
     expected = torch.from_numpy((draws < thresholds.numpy()[None]).astype(np.float32))
     assert torch.equal(Spikes.packed(bits, (6, 5, 77)).dense(), expected)

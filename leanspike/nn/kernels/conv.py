@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from leanspike.nn.kernels.cpu import _FLOATS, _at, _c, _LIFArgs, _neuron, words_of
+from leanspike.nn.kernels.cpu import _LIFArgs, _neuron
+from leanspike.nn.kernels.library import FLOATS, kernels, ptr
+from leanspike.nn.kernels.packing import words_of
 from leanspike.nn.neuron import NeuronConfig
 
 
@@ -18,7 +20,7 @@ class _ConvArgs(ctypes.Structure):
         ("lif", _LIFArgs),
         ("rows", c_int64), ("columns", c_int64), ("kernel", c_int64), ("padding", c_int64),
         ("out_rows", c_int64), ("out_columns", c_int64), ("pool", c_int64),
-        ("pooled_bits", _FLOATS), ("grad_pooled", _FLOATS), ("grad_same", c_double), ("grad_input", _FLOATS),
+        ("pooled_bits", FLOATS), ("grad_pooled", FLOATS), ("grad_same", c_double), ("grad_input", FLOATS),
     ]  # fmt: skip
 
 
@@ -98,9 +100,9 @@ def forward(layer: Layer, kept: Tensor | None) -> tuple[Tensor, Tensor | None]:
     bits = torch.empty((g.steps, g.batch, *g.out, words), dtype=torch.int32)
     pooled = torch.empty((g.steps, g.batch, *g.pooled, words), dtype=torch.int32) if g.pool > 1 else None
     args = _arguments(layer)
-    args.lif.potential, args.lif.out_bits, args.lif.out_words = _at(kept), _at(bits), words
-    args.pooled_bits = _at(pooled)
-    _c().leanspike_conv_forward(ctypes.byref(args))
+    args.lif.potential, args.lif.out_bits, args.lif.out_words = ptr(kept), ptr(bits), words
+    args.pooled_bits = ptr(pooled)
+    kernels().leanspike_conv_forward(ctypes.byref(args))
     return bits, pooled
 
 
@@ -109,8 +111,8 @@ def currents(layer: Layer) -> Tensor:
     g = layer.geometry
     current = torch.empty((g.steps, g.batch, *g.out, g.features))
     args = _arguments(layer)
-    args.lif.shown = _at(current)
-    _c().leanspike_conv_forward(ctypes.byref(args))
+    args.lif.shown = ptr(current)
+    kernels().leanspike_conv_forward(ctypes.byref(args))
     return current
 
 
@@ -131,9 +133,9 @@ def backward(
         source: the gradient of the dense input is wanted (that of a current always is).
     """
     args = _arguments(layer)
-    args.lif.potential, args.grad_pooled = _at(kept), _at(grad_pooled)
+    args.lif.potential, args.grad_pooled = ptr(kept), ptr(grad_pooled)
     if isinstance(grad_spikes, Tensor):
-        args.lif.grad_spikes = _at(grad_spikes)
+        args.lif.grad_spikes = ptr(grad_spikes)
     else:
         args.grad_same = grad_spikes
     return _backward(layer, args, learn, source)
@@ -142,7 +144,7 @@ def backward(
 def currents_backward(layer: Layer, grad: Tensor, source: bool) -> Gradients:
     """Gradients of a layer in which nothing fires, from that of its currents."""
     args = _arguments(layer)
-    args.lif.grad_potential = _at(grad)
+    args.lif.grad_potential = ptr(grad)
     return _backward(layer, args, False, source)
 
 
@@ -154,16 +156,16 @@ def _backward(layer: Layer, args: _ConvArgs, learn: bool, source: bool) -> Gradi
     d_source = None
     if layer.current is not None:
         d_source = torch.empty_like(layer.current)
-        args.lif.grad_current = _at(d_source)
+        args.lif.grad_current = ptr(d_source)
     elif source:
         d_source = torch.empty((g.steps, g.batch, g.rows, g.columns, g.inputs))
-        args.grad_input = _at(d_source)
-    args.lif.grad_weight, args.lif.grad_bias = _at(d_weight), _at(d_bias)
+        args.grad_input = ptr(d_source)
+    args.lif.grad_weight, args.lif.grad_bias = ptr(d_weight), ptr(d_bias)
     if d_neuron is None:
-        _c().leanspike_conv_backward(ctypes.byref(args))
+        kernels().leanspike_conv_backward(ctypes.byref(args))
         return Gradients(d_source, d_weight, d_bias, None, None)
-    args.lif.grad_beta, args.lif.grad_theta = _at(d_neuron[0]), _at(d_neuron[1])
-    _c().leanspike_conv_backward(ctypes.byref(args))
+    args.lif.grad_beta, args.lif.grad_theta = ptr(d_neuron[0]), ptr(d_neuron[1])
+    kernels().leanspike_conv_backward(ctypes.byref(args))
     return Gradients(d_source, d_weight, d_bias, d_neuron[0], d_neuron[1])
 
 
@@ -174,9 +176,9 @@ def _arguments(layer: Layer) -> _ConvArgs:
     lif = args.lif
     lif.steps, lif.batch, lif.features, lif.inputs = g.steps, g.batch, g.features, g.inputs
     lif.threads = torch.get_num_threads()
-    lif.bits, lif.weight, lif.bias = _at(layer.bits), _at(layer.weight), _at(layer.bias)
+    lif.bits, lif.weight, lif.bias = ptr(layer.bits), ptr(layer.weight), ptr(layer.bias)
     lif.words = words_of(g.inputs)
-    lif.current = _at(layer.current)
+    lif.current = ptr(layer.current)
     lif.current_step = 0 if layer.constant else g.batch * g.rows * g.columns * g.features
     if layer.beta is not None and layer.threshold is not None and layer.config is not None:
         _neuron(lif, layer.beta, layer.threshold, layer.config)

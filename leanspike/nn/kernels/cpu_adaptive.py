@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from leanspike.nn.functional import LIFState
-from leanspike.nn.kernels import cpu
 from leanspike.nn.kernels.adaptive import Arriving, Gradients
-from leanspike.nn.kernels.cpu import _FLOATS, _at, _c, _incoming, _LIFArgs, _neuron, _source, words_of
+from leanspike.nn.kernels.cpu import _incoming, _LIFArgs, _neuron, _source
+from leanspike.nn.kernels.library import FLOATS, kernels, ptr
+from leanspike.nn.kernels.packing import pack, words_of
 from leanspike.nn.kernels.reference import Scanned
 from leanspike.nn.neuron import NeuronConfig
 
@@ -19,8 +20,8 @@ from leanspike.nn.neuron import NeuronConfig
 class _Args(ctypes.Structure):
     _fields_ = [
         ("lif", _LIFArgs), ("strength", c_double), ("decay", c_double),
-        ("start_adaptation", _FLOATS), ("end_adaptation", _FLOATS),
-        ("grad_end_adaptation", _FLOATS), ("grad_start_adaptation", _FLOATS),
+        ("start_adaptation", FLOATS), ("end_adaptation", FLOATS),
+        ("grad_end_adaptation", FLOATS), ("grad_start_adaptation", FLOATS),
     ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def forward_packed(
     shape = (steps, *state.potential.shape)
     if len(shape) != 3:
         spikes = source.new_empty(shape)
-        return *_forward(source, steps, beta, threshold, state, config, spikes, None), cpu.pack(spikes)
+        return *_forward(source, steps, beta, threshold, state, config, spikes, None), pack(spikes)
     bits = torch.empty((*shape[:2], words_of(shape[2])), dtype=torch.int32)
     return *_forward(source, steps, beta, threshold, state, config, None, bits), bits
 
@@ -55,13 +56,13 @@ def _forward(
     start, a = state.potential.contiguous(), state.adaptation.contiguous()
     u, end, end_a = source.new_empty((steps, *start.shape)), torch.empty_like(start), torch.empty_like(a)
     args = _Args(strength=config.adapt_strength, decay=config.adapt_decay)
-    args.start_adaptation, args.end_adaptation = _at(a), _at(end_a)
+    args.start_adaptation, args.end_adaptation = ptr(a), ptr(end_a)
     own = args.lif
-    own.start, own.potential, own.spikes, own.end = (_at(part) for part in (start, u, spikes, end))
-    own.out_bits, own.out_words = _at(bits), 0 if bits is None else bits.shape[-1]
+    own.start, own.potential, own.spikes, own.end = (ptr(part) for part in (start, u, spikes, end))
+    own.out_bits, own.out_words = ptr(bits), 0 if bits is None else bits.shape[-1]
     _source(own, source, steps, source.dim() == start.dim())
     _neuron(own, beta, threshold, config)
-    _c().leanspike_adaptive_forward(ctypes.byref(args))
+    kernels().leanspike_adaptive_forward(ctypes.byref(args))
     return u, LIFState(end, None, end_a)
 
 
@@ -82,18 +83,18 @@ def backward(
     grad = torch.empty_like(u[0] if constant else u)
     grad_start, grad_a = torch.empty_like(before), torch.empty_like(a)
     args = _Args(strength=config.adapt_strength, decay=config.adapt_decay)
-    args.start_adaptation, args.grad_start_adaptation = _at(a), _at(grad_a)
+    args.start_adaptation, args.grad_start_adaptation = ptr(a), ptr(grad_a)
     arriving_a = None if arriving.adaptation is None else arriving.adaptation.contiguous()
-    args.grad_end_adaptation = _at(arriving_a)
+    args.grad_end_adaptation = ptr(arriving_a)
     own = args.lif
-    own.start, own.potential, own.grad_current, own.grad_start = (_at(part) for part in (before, u, grad, grad_start))
+    own.start, own.potential, own.grad_current, own.grad_start = (ptr(part) for part in (before, u, grad, grad_start))
     _source(own, grad, u.shape[0], constant)
     _neuron(own, beta, threshold, config)
     kept = _incoming(own, arriving.spikes, arriving.potential, arriving.end)
     sums = torch.empty((2, *before.shape)) if learn else None
     if sums is not None:
-        own.grad_beta, own.grad_theta = _at(sums[0]), _at(sums[1])
-    _c().leanspike_adaptive_backward(ctypes.byref(args))
+        own.grad_beta, own.grad_theta = ptr(sums[0]), ptr(sums[1])
+    kernels().leanspike_adaptive_backward(ctypes.byref(args))
     del kept
     if sums is None:
         return Gradients(grad, None, None, grad_start, grad_a)

@@ -15,7 +15,9 @@ from torch import Tensor
 
 from leanspike.nn.constant import Constant
 from leanspike.nn.kernels import cpu
-from leanspike.nn.kernels.cpu import _at, _c, _incoming, _LIFArgs, _neuron
+from leanspike.nn.kernels.cpu import _incoming, _LIFArgs, _neuron
+from leanspike.nn.kernels.library import kernels, ptr
+from leanspike.nn.kernels.packing import words_of
 from leanspike.nn.neuron import NeuronConfig
 
 
@@ -56,7 +58,7 @@ class _Room:
 
 
 class Layer(NamedTuple):
-    """Synapses, neurons, and where their gradients are added: of weight, bias, beta, threshold (or None)."""
+    """Synapses, neurons, and room for gradients: of weight and bias, and, added to, of beta and threshold (or None)."""
 
     config: NeuronConfig
     weight: Tensor
@@ -88,7 +90,7 @@ class Chain:
         self.piece = min(piece, self.batch) if packed or constant else self.batch
         self.args = (_LIFArgs * len(layers))()
         self.chain = _ChainArgs(len(layers), self.args, batch=self.batch, piece=self.piece)
-        self.chain.bits, self.chain.values = (_at(self.source), None) if packed else (None, _at(self.source))
+        self.chain.bits, self.chain.values = (ptr(self.source), None) if packed else (None, ptr(self.source))
         self.room, self.kept, self.learned = _Room(), list[Tensor](), list[tuple[Tensor, Layer]]()
         for one, layer in zip(self.args, layers, strict=True):
             self._layer(one, layer)
@@ -98,7 +100,7 @@ class Chain:
         else:
             self._analogue(first, constant, shown=len(layers) == 1 and not counts)
         for before, after in zip(self.args[:-1], self.args[1:], strict=True):
-            before.out_words = cpu.words_of(before.features)
+            before.out_words = words_of(before.features)
             before.next_weight, before.next_features = after.weight, after.features
             self._spiking(after, before.out_words)
             self.room.want(self._rows * after.words, (after, "bits"), (before, "out_bits"))
@@ -117,11 +119,11 @@ class Chain:
         self.kept += [beta, threshold]
         _neuron(one, beta, threshold, layer.config)
         one.steps, one.batch, one.inputs, one.features = self.steps, self.piece, *layer.weight.shape
-        one.weight, one.bias = _at(layer.weight), _at(layer.bias)
-        one.grad_weight, one.grad_bias = _at(layer.sums[0]), _at(layer.sums[1])
+        one.weight, one.bias = ptr(layer.weight), ptr(layer.bias)
+        one.grad_weight, one.grad_bias = ptr(layer.sums[0]), ptr(layer.sums[1])
         if layer.sums[2] is not None:
             by_sample = torch.zeros((2, self.piece, one.features))
-            one.grad_beta, one.grad_theta = _at(by_sample[0]), _at(by_sample[1])
+            one.grad_beta, one.grad_theta = ptr(by_sample[0]), ptr(by_sample[1])
             self.learned.append((by_sample, layer))
 
     def _spiking(self, one: _LIFArgs, words: int) -> None:
@@ -130,7 +132,7 @@ class Chain:
 
     def _analogue(self, one: _LIFArgs, constant: bool, shown: bool) -> None:
         """Currents, potentials and the currents' gradient take turns in one buffer, if nobody is to see potentials."""
-        one.values, frame = _at(self.source), self.piece * one.features
+        one.values, frame = ptr(self.source), self.piece * one.features
         one.current_step = 0 if constant else frame
         current, gradient, potential = (one, "current"), (one, "grad_current"), (one, "potential")
         if constant:
@@ -145,25 +147,25 @@ class Chain:
         """A piece from ``start`` on: the output layer's spikes, if it ``fires``, and potentials: ``[T, n, K]``."""
         one, shape = self.last, (self.steps, min(self.piece, self.batch - start), self.last.features)
         potential, spikes = torch.empty(shape), torch.empty(shape) if fires else None
-        one.spikes = _at(spikes)
+        one.spikes = ptr(spikes)
         if not one.values:
-            one.shown = _at(potential)
+            one.shown = ptr(potential)
         else:
-            one.potential = _at(potential)
+            one.potential = ptr(potential)
             if one.current_step:
                 one.current = one.potential
-        _c().leanspike_chain_forward(ctypes.byref(self.chain), c_int64(start))
+        kernels().leanspike_chain_forward(ctypes.byref(self.chain), c_int64(start))
         return spikes, potential
 
     def backward(self, grad_spikes: Tensor | None, grad_potential: Tensor | None) -> None:
-        """Add the gradients of the piece that went forward last to the layers' sums."""
+        """Find the gradients of the piece that went forward last, and add them to those of the pieces before it."""
         self.last.grad_spikes = self.last.grad_potential = None
         arriving = _incoming(self.last, grad_spikes, grad_potential, None)
-        _c().leanspike_chain_backward(ctypes.byref(self.chain))
+        kernels().leanspike_chain_backward(ctypes.byref(self.chain))
         del arriving
 
     def counted(self, labels: Tensor, smoothing: float, scale: float) -> tuple[float, int]:
-        """Add the gradients of the whole batch by :class:`leanspike.nn.loss.CountCrossEntropy` to the layers' sums.
+        """Find the gradients of the whole batch by :class:`leanspike.nn.loss.CountCrossEntropy`.
 
         Args:
             labels: ``[B]`` int64 within the classes.
@@ -179,8 +181,8 @@ class Chain:
         if labels.shape != (self.batch,) or labels.dtype != torch.int64:
             raise ValueError(f"labels are int64 [{self.batch}], not {labels.dtype} {list(labels.shape)}")
         chain = self.chain
-        chain.labels, chain.smoothing, chain.scale = _at(labels), smoothing, scale
-        if _c().leanspike_chain(ctypes.byref(chain)):
+        chain.labels, chain.smoothing, chain.scale = ptr(labels), smoothing, scale
+        if kernels().leanspike_chain(ctypes.byref(chain)):
             most = self.last.features - 1
             raise ValueError(f"labels are 0 to {most}, not {int(labels.min())} to {int(labels.max())}")
         return chain.loss, chain.right

@@ -1,4 +1,4 @@
-"""Find and load the C kernels for this processor, sharing torch's OpenMP threads."""
+"""Find, load and call the C kernels for this processor, sharing torch's OpenMP threads."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from leanspike.core import native
 from leanspike.core.native import LEVELS
 
-__all__ = ["LEVELS", "describe", "load"]
+__all__ = ["FLOATS", "LEVELS", "describe", "kernels", "load", "loaded", "ptr", "serves"]
+FLOATS = ctypes.c_void_p
 HERE = Path(__file__).parent
 _CHOICE = "LEANSPIKE_KERNELS"
 
@@ -31,6 +33,28 @@ def load() -> ctypes.CDLL | None:
     if wanted == "off" or not _share_openmp():
         return None
     return native.load(HERE, "kernels", wanted, _CHOICE)
+
+
+def loaded() -> bool:
+    """Whether a library was built at installation and may be used."""
+    return load() is not None
+
+
+def serves(tensor: Tensor) -> bool:
+    """True where the C kernels can run: float32 on the CPU, and a library is loaded."""
+    return tensor.dtype == torch.float32 and tensor.device.type == "cpu" and loaded()
+
+
+def kernels() -> ctypes.CDLL:
+    """The library, which is :func:`loaded`."""
+    found = load()
+    assert found is not None
+    return found
+
+
+def ptr(tensor: Tensor | None) -> int | None:
+    """Where a tensor begins, as an argument; None: nowhere."""
+    return None if tensor is None else tensor.data_ptr()
 
 
 def describe() -> str:

@@ -8,15 +8,15 @@ from ctypes import c_int64
 import torch
 from torch import Tensor
 
-from leanspike.nn.kernels.cpu import _FLOATS, _at, _c
+from leanspike.nn.kernels.library import FLOATS, kernels, ptr
 
 
 class _GemmArgs(ctypes.Structure):
     _fields_ = [
         ("m", c_int64), ("n", c_int64), ("k", c_int64),
-        ("a", _FLOATS), ("a_row", c_int64), ("a_column", c_int64),
-        ("b", _FLOATS), ("b_row", c_int64), ("b_column", c_int64),
-        ("bias", _FLOATS), ("add", c_int64), ("c", _FLOATS), ("c_row", c_int64), ("threads", c_int64),
+        ("a", FLOATS), ("a_row", c_int64), ("a_column", c_int64),
+        ("b", FLOATS), ("b_row", c_int64), ("b_column", c_int64),
+        ("bias", FLOATS), ("add", c_int64), ("c", FLOATS), ("c_row", c_int64), ("threads", c_int64),
     ]  # fmt: skip
 
 
@@ -25,8 +25,8 @@ def matmul(a: Tensor, b: Tensor, bias: Tensor | None = None) -> Tensor:
     out = torch.empty((a.shape[0], b.shape[1]))
     args = _GemmArgs(
         a.shape[0], b.shape[1], a.shape[1],
-        _at(a), a.stride(0), a.stride(1), _at(b), b.stride(0), b.stride(1),
-        _at(bias), 0, _at(out), out.stride(0), torch.get_num_threads(),
+        ptr(a), a.stride(0), a.stride(1), ptr(b), b.stride(0), b.stride(1),
+        ptr(bias), 0, ptr(out), out.stride(0), torch.get_num_threads(),
     )  # fmt: skip
-    _c().leanspike_gemm(ctypes.byref(args))
+    kernels().leanspike_gemm(ctypes.byref(args))
     return out

@@ -4,13 +4,16 @@
 
 #include "vec.h"
 
-/* [rows, features] floats to [rows, ceil(features / 32)] words, value != 0 -> 1. Returns 1 if all values were 0 or 1. */
-EXPORT int leanspike_pack(const float *values, int64_t rows, int64_t features, uint32_t *bits, int64_t threads) {
-    int64_t words = (features + 31) / 32;
+/* [rows, features] floats to [rows, ceil(features / 32)] words, value != 0 -> 1. Returns how many ones there are, or -1
+   where a value is neither 0 nor 1; `strict`: then the words are not finished. */
+EXPORT int64_t leanspike_pack(const float *values, int64_t rows, int64_t features, int64_t strict, uint32_t *bits,
+                              int64_t threads) {
+    int64_t words = (features + 31) / 32, ones = 0;
     int binary = 1;
-#pragma omp parallel for schedule(static) num_threads(threads) reduction(& : binary)
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(& : binary) reduction(+ : ones)
     for (int64_t r = 0; r < rows; r++) {
         const float *row = values + r * features;
+        if (strict && !binary) continue;
         for (int64_t w = 0; w < words; w++) {
             int n = (int)MIN(32, features - w * 32);
             const float *x = row + w * 32;
@@ -31,9 +34,10 @@ EXPORT int leanspike_pack(const float *values, int64_t rows, int64_t features, u
             }
 #endif
             bits[r * words + w] = word;
+            ones += __builtin_popcount(word);
         }
     }
-    return binary;
+    return binary ? ones : -1;
 }
 
 EXPORT void leanspike_unpack(const uint32_t *bits, int64_t rows, int64_t features, float *values, int64_t threads) {

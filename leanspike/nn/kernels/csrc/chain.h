@@ -23,10 +23,29 @@ typedef struct {
     int64_t right;         /* decisions, ties to the lowest class, that are the label */
 } chain_args;
 
-/* The loss of samples first .. first + batch of the last layer; their gradients by its spikes into c->grad. */
-static void count_loss(chain_args *c, const lif_args *last, int64_t first) {
+static void layer_forward(const lif_args *a) {
+    if (a->values) dense_forward(a);
+    else leanspike_spiking_forward(a);
+}
+
+static void layer_backward(const lif_args *a) {
+    if (a->values) dense_backward(a);
+    else leanspike_spiking_backward(a);
+}
+
+/* What a part of the batch adds to the loss, and its right decisions. */
+typedef struct {
+    double loss;
+    int64_t right;
+} verdict;
+
+/* The loss of samples from .. end of the piece that begins at `first`; their gradients by the last layer's spikes into
+   c->grad. */
+static verdict count_loss(const chain_args *c, int64_t first, int64_t from, int64_t end) {
+    const lif_args *last = c->layer + c->layers - 1;
     int64_t classes = last->features;
-    for (int64_t i = 0; i < last->batch; i++) {
+    verdict found = {0};
+    for (int64_t i = from; i < end; i++) {
         float *z = c->grad + i * classes;
         int64_t label = c->labels[first + i], best = 0;
         memset(z, 0, (size_t)classes * 4);
@@ -40,41 +59,90 @@ static void count_loss(chain_args *c, const lif_args *last, int64_t first) {
             entropy -= q * (x - log(sum));
             z[k] = (float)(c->scale * (exp(x) / sum - q));
         }
-        c->loss += c->scale * entropy;
-        c->right += best == label;
+        found.loss += c->scale * entropy;
+        found.right += best == label;
     }
+    return found;
 }
 
-/* A piece's samples first .. through all layers. */
-EXPORT void leanspike_chain_forward(chain_args *c, int64_t first) {
+/* A part of the last layer, a narrow one, forward, judged and back while the lists of its chunks stand. */
+static verdict part_counted(const chain_args *c, int64_t first, int64_t part, float *sums) {
+    const lif_args *a = c->layer + c->layers - 1;
+    verdict found = {0};
+    for (int64_t from = part_of(a, part), end = part_of(a, part + 1); from < end;) {
+        chunk k = open_chunk(a, from, end);
+        list_rows(&k);
+        chunk_forward(&k, ALONE);
+        from += k.live;
+        verdict own = count_loss(c, first, k.first, from);
+        found = (verdict){found.loss + own.loss, found.right + own.right};
+        narrow_backward(&k, sums);
+        close_chunk(&k);
+    }
+    return found;
+}
+
+static void add_verdict(chain_args *c, verdict v) {
+    c->loss += v.loss;
+    c->right += v.right;
+}
+
+/* The last layer of the piece that begins at `first`: forward, loss and backward. */
+static void last_counted(chain_args *c, int64_t first) {
+    const lif_args *a = c->layer + c->layers - 1;
+    if (a->values || !narrow(a)) {
+        layer_forward(a);
+        add_verdict(c, count_loss(c, first, 0, a->batch));
+        layer_backward(a);
+        return;
+    }
+    int64_t size = tiles_of(a) * sums_of(a);
+    float *sums = calloc((size_t)(NARROW_PARTS * size), 4);
+    verdict found[NARROW_PARTS];
+#pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
+    for (int64_t part = 0; part < NARROW_PARTS; part++) found[part] = part_counted(c, first, part, sums + part * size);
+    for (int64_t part = 0; part < NARROW_PARTS; part++) add_verdict(c, found[part]);
+    add_sums(a, sums);
+    free(sums);
+}
+
+/* The buffers hold samples first .. of the batch from now on. */
+static void begin_piece(chain_args *c, int64_t first) {
     int64_t live = MIN(c->piece, c->batch - first);
-    for (lif_args *a = c->layer; a < c->layer + c->layers; a++) a->batch = a->bits_batch = live;
+    for (lif_args *a = c->layer; a < c->layer + c->layers; a++) {
+        a->batch = a->bits_batch = live;
+        a->adds = first > 0;
+    }
     if (c->bits) {
         c->layer->bits = c->bits + first * c->layer->words;
         c->layer->bits_batch = c->batch;
     } else c->layer->values = c->values + first * c->layer->inputs;
-    for (const lif_args *a = c->layer; a < c->layer + c->layers; a++)
-        if (a->values) dense_forward(a);
-        else leanspike_spiking_forward(a);
+}
+
+/* A piece's samples first .. through all layers. */
+EXPORT void leanspike_chain_forward(chain_args *c, int64_t first) {
+    begin_piece(c, first);
+    for (int64_t i = 0; i < c->layers; i++) layer_forward(c->layer + i);
 }
 
 /* The piece that went forward last on its way back, from the gradients that its last layer was given. */
 EXPORT void leanspike_chain_backward(chain_args *c) {
-    for (lif_args *a = c->layer + c->layers - 1; a >= c->layer; a--)
-        if (a->values) dense_backward(a);
-        else leanspike_spiking_backward(a);
+    for (int64_t i = c->layers - 1; i >= 0; i--) layer_backward(c->layer + i);
 }
 
 /* Returns 0, or 1 and does nothing where a label is no class. */
 EXPORT int leanspike_chain(chain_args *c) {
-    const lif_args *last = c->layer + c->layers - 1;
+    int64_t last = c->layers - 1;
     for (int64_t i = 0; i < c->batch; i++)
-        if (c->labels[i] < 0 || c->labels[i] >= last->features) return 1;
-    for (int64_t first = 0; first < c->batch; first += c->piece) {
-        leanspike_chain_forward(c, first);
-        count_loss(c, last, first);
-        leanspike_chain_backward(c);
-    }
+        if (c->labels[i] < 0 || c->labels[i] >= c->layer[last].features) return 1;
+    int64_t first = 0;
+    do {
+        begin_piece(c, first);
+        for (int64_t i = 0; i < last; i++) layer_forward(c->layer + i);
+        last_counted(c, first);
+        for (int64_t i = last - 1; i >= 0; i--) layer_backward(c->layer + i);
+        first += c->piece;
+    } while (first < c->batch);
     return 0;
 }
 

@@ -18,13 +18,14 @@ static void dense_forward(const lif_args *a) {
     leanspike_lif_forward(a);
 }
 
-/* Adds to the gradients of weight and bias; grad_current is needed, and grad_sum where it has steps. */
+/* Finds the gradients of weight and bias; grad_current is needed, and grad_sum where it has steps. */
 static void dense_backward(const lif_args *a) {
     leanspike_lif_backward(a);
     leanspike_gemm(&(gemm_args){.m = a->inputs, .n = a->features, .k = input_rows(a), .a = a->values, .a_row = 1,
                                 .a_column = a->inputs, .b = a->grad_current, .b_row = a->features, .b_column = 1,
-                                .add = 1, .c = a->grad_weight, .c_row = a->features, .threads = a->threads});
+                                .add = a->adds, .c = a->grad_weight, .c_row = a->features, .threads = a->threads});
     const float *sums = a->current_step ? a->grad_sum : a->grad_current;
+    if (a->grad_bias && !a->adds) memset(a->grad_bias, 0, (size_t)a->features * 4);
     for (int64_t b = 0; a->grad_bias && b < a->batch; b++)
         for (int64_t j = 0; j < a->features; j++) a->grad_bias[j] += sums[b * a->features + j];
 }

@@ -9,5 +9,6 @@
 #include "gemm.h"
 #include "level.h"
 #include "lif.h"
+#include "lists.h"
 #include "spiking.h"
 #include "spiking_backward.h"

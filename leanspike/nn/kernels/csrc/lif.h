@@ -1,6 +1,7 @@
 /* LIF over all T steps, forward and backward; equations in functional.py and kernels/reference.py.
 
-   A task is a tile of columns for a range of samples: its carried potentials stay in L1.
+   A task is a tile of columns for some samples: its carried potentials stay in L1, and step by step it reads memory in
+   the order in which it stands.
    No fused multiply-add: values equal the torch reference to the last bit. */
 #ifndef LEANSPIKE_LIF_H
 #define LEANSPIKE_LIF_H
@@ -41,6 +42,7 @@ typedef struct {
     float *grad_start;           /* [B, F] or NULL */
     float *grad_beta, *grad_theta; /* [B, F] sums over T are added (adaptive.h: set), or NULL */
     float *grad_weight, *grad_bias; /* dense.h, spiking.h: [inputs, F], [F] */
+    int64_t adds;                /* whether these two hold something that is added to */
 } lif_args;
 
 /* One step of n neurons; u may be the row that holds the current. */
@@ -62,39 +64,73 @@ static inline void lif_row(const float *current, float *v, const float *beta, co
         }
 }
 
-/* Sample b, columns from .. from + width, all steps. */
-static void lif_sample(const lif_args *a, int64_t b, int64_t from, int64_t width) {
-    float v[TILE];
+/* Potentials that a task carries from step to step. */
+#define HELD 4096
+
+/* A task: columns from .. from + width of samples first .. end. */
+typedef struct {
+    int64_t from, width, first, end;
+} patch;
+
+/* How a layer is cut into tasks: `parts` of its columns, `groups` of its samples. */
+typedef struct {
+    int64_t parts, groups;
+} patches;
+
+static patches patches_of(const lif_args *a) {
+    int64_t parts = parts_of(a->features, 1), samples = MAX(1, HELD / MAX(1, MIN(TILE, a->features)));
+    int64_t groups = (a->batch + samples - 1) / samples;
+    return (patches){parts, (groups + a->threads - 1) / a->threads * a->threads};
+}
+
+static patch patch_of(const lif_args *a, patches all, int64_t task) {
+    int64_t part = task / all.groups, group = task % all.groups;
+    int64_t from = cut(a->features, all.parts, part), to = cut(a->features, all.parts, part + 1);
+    return (patch){from, to - from, a->batch * group / all.groups, a->batch * (group + 1) / all.groups};
+}
+
+/* Rows of a task's samples in [B, F], or zeros where there are none. */
+static void load_held(const lif_args *a, const patch *p, const float *rows, float *held) {
+    for (int64_t b = p->first; b < p->end; b++, held += p->width)
+        if (rows) memcpy(held, rows + b * a->features + p->from, (size_t)p->width * 4);
+        else memset(held, 0, (size_t)p->width * 4);
+}
+
+static void store_held(const lif_args *a, const patch *p, const float *held, float *rows) {
+    for (int64_t b = p->first; rows && b < p->end; b++, held += p->width)
+        memcpy(rows + b * a->features + p->from, held, (size_t)p->width * 4);
+}
+
+static void patch_forward(const lif_args *a, const patch *p) {
+    float held[HELD];
+    const int64_t from = p->from, width = p->width;
     const float *beta = a->beta + from, *theta = a->theta + from;
-    if (a->start) memcpy(v, a->start + b * a->features + from, (size_t)width * 4);
-    else memset(v, 0, (size_t)width * 4);
-    for (int64_t t = 0; t < a->steps; t++) {
-        int64_t at = t * a->batch + b;
-        const float *current = a->current + t * a->current_step + b * a->features + from;
-        float *row = a->potential + at * a->features + from;
-        lif_row(current, v, beta, theta, width, (int)a->zero_reset, row);
-        if (a->spikes) {
-            float *s = a->spikes + at * a->features + from;
-            for (int64_t j = 0; j < width; j++) s[j] = row[j] >= theta[j] ? 1.0f : 0.0f;
+    load_held(a, p, a->start, held);
+    for (int64_t t = 0; t < a->steps; t++)
+        for (int64_t b = p->first; b < p->end; b++) {
+            int64_t at = t * a->batch + b;
+            const float *current = a->current + t * a->current_step + b * a->features + from;
+            float *row = a->potential + at * a->features + from;
+            lif_row(current, held + (b - p->first) * width, beta, theta, width, (int)a->zero_reset, row);
+            if (a->spikes) {
+                float *s = a->spikes + at * a->features + from;
+                for (int64_t j = 0; j < width; j++) s[j] = row[j] >= theta[j] ? 1.0f : 0.0f;
+            }
+            if (a->out_bits) {
+                uint32_t *words = a->out_bits + at * a->out_words + from / 32;
+                for (int64_t j = 0; j < width; j += 32)
+                    words[j / 32] = word_ge(row + j, theta + j, (int)MIN(32, width - j));
+            }
         }
-        if (a->out_bits) {
-            uint32_t *words = a->out_bits + at * a->out_words + from / 32;
-            for (int64_t j = 0; j < width; j += 32)
-                words[j / 32] = word_ge(row + j, theta + j, (int)MIN(32, width - j));
-        }
-    }
-    if (a->end) memcpy(a->end + b * a->features + from, v, (size_t)width * 4);
+    store_held(a, p, held, a->end);
 }
 
 EXPORT void leanspike_lif_forward(const lif_args *a) {
-    int64_t parts = parts_of(a->features, 1);
-    int64_t groups = MIN(a->batch, 4 * a->threads), tasks = parts * groups;
+    patches all = patches_of(a);
 #pragma omp parallel for schedule(static) num_threads(a->threads)
-    for (int64_t task = 0; task < tasks; task++) {
-        int64_t part = task / groups, group = task % groups;
-        int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
-        for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++)
-            lif_sample(a, b, from, width);
+    for (int64_t task = 0; task < all.parts * all.groups; task++) {
+        patch p = patch_of(a, all, task);
+        patch_forward(a, &p);
     }
 }
 
@@ -163,11 +199,12 @@ static const float *weights_behind(const lif_args *a, int64_t from, int64_t widt
     return w;
 }
 
-/* What the layer behind adds to the gradient of sample b's spikes, in the AT_ONCE steps up to t: out[AT_ONCE][TILE]. */
+/* What the layer behind adds to the gradients of the spikes of samples b .. b + AT_ONCE, as far as there are as many, at
+   step t: out[AT_ONCE][TILE]. */
 static void from_behind(const lif_args *a, const float *behind, int64_t b, int64_t t, int64_t width, float *out) {
     const float *grad[AT_ONCE];
     int64_t n = a->next_features;
-    for (int r = 0; r < AT_ONCE; r++) grad[r] = a->next_grad + (MAX(0, t - r) * a->batch + b) * n;
+    for (int r = 0; r < AT_ONCE; r++) grad[r] = a->next_grad + (t * a->batch + MIN(b + r, a->batch - 1)) * n;
     for (int64_t j = 0; j < width; j += VF) {
         vf sum[AT_ONCE];
         UNROLL for (int r = 0; r < AT_ONCE; r++) sum[r] = vset(0);
@@ -179,58 +216,59 @@ static void from_behind(const lif_args *a, const float *behind, int64_t b, int64
     }
 }
 
-/* Sample b back through all steps, into grad_current. */
-static void lif_sample_back(const lif_args *a, int64_t b, int64_t from, int64_t width, const float *behind) {
-    static const float zeros[TILE];
-    int64_t frame = a->batch * a->features, k_step = a->current_step;
-    float dv[TILE], row[TILE], through[TILE], arrived[AT_ONCE * TILE];
-    int64_t at = b * a->features + from;
-    float *k = a->grad_current + at;
-    const float *beta = a->beta + from, *theta = a->theta + from;
-    if (a->grad_end) memcpy(dv, a->grad_end + at, (size_t)width * 4);
-    else memset(dv, 0, (size_t)width * 4);
-    float *sum = k_step ? a->grad_sum ? a->grad_sum + at : NULL : k;
-    if (sum) memset(sum, 0, (size_t)width * 4);
-    float *d_beta = a->grad_beta ? a->grad_beta + at : NULL, *d_theta = a->grad_beta ? a->grad_theta + at : NULL;
-    for (int64_t t = a->steps - 1; t >= 0; t--) {
-        const float *potential = a->potential + t * frame + at;
-        const float *ds = a->grad_spikes ? a->grad_spikes + t * a->grad_step + at : zeros;
-        const float *du = a->grad_potential ? a->grad_potential + t * frame + at : zeros;
-        if (behind) {
-            int64_t r = (a->steps - 1 - t) % AT_ONCE;
-            if (!r) from_behind(a, behind, b, t, width, arrived);
-            if (a->grad_spikes)
-                for (int64_t j = 0; j < width; j++) arrived[r * TILE + j] += ds[j];
-            ds = arrived + r * TILE;
-        }
-        float carried[TILE];
-        if (d_beta) memcpy(carried, dv, (size_t)width * 4);
-        back_step(a, potential, ds, du, beta, theta, width, dv, row, d_beta ? through : NULL);
-        if (d_beta)
-            for (int64_t j = 0; j < width; j++) {
-                float before = t ? (potential - frame)[j] : a->start ? a->start[at + j] : 0.0f;
-                if (t && before >= theta[j]) before = a->zero_reset ? 0.0f : before - theta[j];
-                float fired = !a->zero_reset && potential[j] >= theta[j] ? carried[j] : 0.0f;
-                d_beta[j] += row[j] * before;
-                d_theta[j] -= through[j] + fired;
-            }
-        if (k_step) memcpy(k + t * k_step, row, (size_t)width * 4);
-        if (sum)
-            for (int64_t j = 0; j < width; j++) sum[j] += row[j];
+/* One step's share of the gradients of beta and theta of n neurons; `before` are their potentials one step earlier, or,
+   where there is none, what they started from, or NULL. */
+static void learn_step(const lif_args *a, const float *u, const float *before, int first, const float *theta,
+                       const float *k, const float *through, const float *carried, int64_t n, float *d_beta,
+                       float *d_theta) {
+    for (int64_t j = 0; j < n; j++) {
+        float v = before ? before[j] : 0.0f;
+        if (!first && v >= theta[j]) v = a->zero_reset ? 0.0f : v - theta[j];
+        d_beta[j] += k[j] * v;
+        d_theta[j] -= through[j] + (!a->zero_reset && u[j] >= theta[j] ? carried[j] : 0.0f);
     }
-    if (a->grad_start) memcpy(a->grad_start + at, dv, (size_t)width * 4);
+}
+
+/* A task back through all steps, into grad_current. */
+static void patch_back(const lif_args *a, const patch *p, const float *behind) {
+    static const float zeros[TILE];
+    const int64_t frame = a->batch * a->features, from = p->from, width = p->width;
+    const float *beta = a->beta + from, *theta = a->theta + from;
+    float held[HELD], row[TILE], through[TILE], carried[TILE], arrived[AT_ONCE * TILE];
+    float *sums = a->current_step ? a->grad_sum : a->grad_current;
+    load_held(a, p, a->grad_end, held);
+    for (int64_t b = p->first; sums && b < p->end; b++) memset(sums + b * a->features + from, 0, (size_t)width * 4);
+    for (int64_t t = a->steps - 1; t >= 0; t--)
+        for (int64_t b = p->first; b < p->end; b++) {
+            int64_t at = b * a->features + from, r = (b - p->first) % AT_ONCE;
+            const float *u = a->potential + t * frame + at;
+            const float *ds = a->grad_spikes ? a->grad_spikes + t * a->grad_step + at : zeros;
+            const float *du = a->grad_potential ? a->grad_potential + t * frame + at : zeros;
+            float *dv = held + (b - p->first) * width;
+            if (behind) {
+                if (!r) from_behind(a, behind, b, t, width, arrived);
+                if (a->grad_spikes)
+                    for (int64_t j = 0; j < width; j++) arrived[r * TILE + j] += ds[j];
+                ds = arrived + r * TILE;
+            }
+            if (a->grad_beta) memcpy(carried, dv, (size_t)width * 4);
+            back_step(a, u, ds, du, beta, theta, width, dv, row, a->grad_beta ? through : NULL);
+            if (a->grad_beta)
+                learn_step(a, u, t ? u - frame : a->start ? a->start + at : NULL, !t, theta, row, through, carried, width,
+                           a->grad_beta + at, a->grad_theta + at);
+            if (a->current_step) memcpy(a->grad_current + t * a->current_step + at, row, (size_t)width * 4);
+            if (sums)
+                for (int64_t j = 0; j < width; j++) sums[at + j] += row[j];
+        }
+    store_held(a, p, held, a->grad_start);
 }
 
 EXPORT void leanspike_lif_backward(const lif_args *a) {
-    int64_t parts = parts_of(a->features, 1);
-    int64_t groups = MIN(a->batch, 4 * a->threads), tasks = parts * groups;
+    patches all = patches_of(a);
 #pragma omp parallel for schedule(static) num_threads(a->threads)
-    for (int64_t task = 0; task < tasks; task++) {
-        int64_t part = task / groups, group = task % groups;
-        int64_t from = cut(a->features, parts, part), width = cut(a->features, parts, part + 1) - from;
-        const float *behind = a->next_grad ? weights_behind(a, from, width) : NULL;
-        for (int64_t b = a->batch * group / groups; b < a->batch * (group + 1) / groups; b++)
-            lif_sample_back(a, b, from, width, behind);
+    for (int64_t task = 0; task < all.parts * all.groups; task++) {
+        patch p = patch_of(a, all, task);
+        patch_back(a, &p, a->next_grad ? weights_behind(a, p.from, p.width) : NULL);
     }
 }
 

@@ -15,8 +15,7 @@
 typedef struct {
     const lif_args *a;
     int64_t first, live, rows;  /* samples first .. first + live; rows = T * live, row = t * live + i */
-    uint32_t *bits;             /* [blocks][rows][BLOCK_WORDS] the inputs */
-    uint32_t *turned;           /* backward: [blocks of rows][inputs][BLOCK_WORDS] */
+    word_rows bits;             /* the inputs */
     row_lists by_row;           /* active inputs of each row */
     row_lists by_column;        /* backward: rows in which each input is active */
     int64_t next;               /* tile that no thread has taken */
@@ -24,47 +23,29 @@ typedef struct {
 
 static int64_t tiles_of(const lif_args *a) { return (a->features + WIDTH - 1) / WIDTH; }
 
-/* A layer of few tiles is shared among threads by chunks of samples instead of by tiles. What decides is the layer and
+/* A layer of few tiles is shared among threads by parts of the batch instead of by tiles. What decides is the layer and
    the batch, never the number of threads. */
 #define NARROW_TILES 4
-#define NARROW_CHUNKS 8
+#define NARROW_PARTS 8
 static int narrow(const lif_args *a) { return tiles_of(a) <= NARROW_TILES; }
 
-static int64_t chunk_samples(const lif_args *a) {
-    int64_t samples = MAX(1, MIN(a->batch, CHUNK_ROWS / a->steps));
-    return narrow(a) ? MIN(samples, (a->batch + NARROW_CHUNKS - 1) / NARROW_CHUNKS) : samples;
-}
+/* The first sample of a part; its last one stands before that of the next part. */
+static int64_t part_of(const lif_args *a, int64_t part) { return a->batch * part / NARROW_PARTS; }
 
-static chunk open_chunk(const lif_args *a, int64_t first, int64_t samples) {
-    chunk c = {.a = a, .first = first, .live = MIN(samples, a->batch - first)};
+/* The chunk of samples first .. end, or of as many of them as it may have. */
+static chunk open_chunk(const lif_args *a, int64_t first, int64_t end) {
+    chunk c = {.a = a, .first = first, .live = MIN(end - first, MAX(1, CHUNK_ROWS / a->steps))};
+    const uint32_t *bits = a->bits + first * a->words;
+    int64_t step = a->bits_batch * a->words;
     c.rows = c.live * a->steps;
-    c.bits = malloc((size_t)(blocks_of(a->inputs) * c.rows * BLOCK_WORDS + SLACK) * 4);
+    c.bits = (word_rows){.bits = bits, .end = bits + (a->steps - 1) * step + c.live * a->words, .live = MAX(1, c.live),
+                         .step = step, .row = a->words, .block = BLOCK_WORDS, .words = a->words};
     return c;
-}
-
-/* What the lists were made from is not needed beside them. */
-static void release(uint32_t **bits) {
-    free(*bits);
-    *bits = NULL;
 }
 
 static void close_chunk(chunk *c) {
     free_lists(&c->by_row);
     free_lists(&c->by_column);
-}
-
-/* The chunk's input words, block by block. */
-static void copy_bits(chunk *c, team t) {
-    const lif_args *a = c->a;
-    for (int64_t r = share(c->rows, t); r < share_end(c->rows, t); r++) {
-        const uint32_t *words = a->bits + (r / c->live * a->bits_batch + c->first + r % c->live) * a->words;
-        for (int64_t k = 0; k < blocks_of(a->inputs); k++)
-            for (int64_t w = 0; w < BLOCK_WORDS; w++) {
-                int64_t from = k * BLOCK_WORDS + w;
-                c->bits[(k * c->rows + r) * BLOCK_WORDS + w] = from < a->words ? words[from] : 0;
-            }
-    }
-    meet(t);
 }
 
 enum { S_BLOCK, S_CURRENT, S_POTENTIAL, S_GRADIENT, S_WEIGHT, S_NEXT };
@@ -169,31 +150,39 @@ static void tile_forward(const chunk *c, int64_t tile) {
     tile_scan(c, current, c->a->potential ? tile_kept(c, tile) : NULL, from, live, 1);
 }
 
+static void list_rows(chunk *c) { allocate_lists(&c->by_row, c->rows, blocks_of(c->a->inputs)); }
+
+/* Of a chunk that has room for its lists by row. */
 static void chunk_forward(chunk *c, team t) {
-    copy_bits(c, t);
-    make_lists(&c->by_row, c->bits, c->rows, blocks_of(c->a->inputs), t);
-    if (leads(t)) release(&c->bits);
+    make_lists(&c->by_row, &c->bits, t);
     for (int64_t tile; (tile = take(&c->next)) < tiles_of(c->a);) tile_forward(c, tile);
 }
 
+static void part_forward(const lif_args *a, int64_t part) {
+    for (int64_t first = part_of(a, part), end = part_of(a, part + 1); first < end;) {
+        chunk c = open_chunk(a, first, end);
+        list_rows(&c);
+        chunk_forward(&c, ALONE);
+        first += c.live;
+        close_chunk(&c);
+    }
+}
+
 EXPORT void leanspike_spiking_forward(const lif_args *a) {
-    int64_t samples = chunk_samples(a);
     /* the upper half of the last word belongs to no tile where their number is odd */
     if (a->out_bits && tiles_of(a) % 2)
         for (int64_t r = 0; r < a->steps * a->batch; r++) a->out_bits[r * a->out_words + a->out_words - 1] = 0;
     if (narrow(a)) {
-#pragma omp parallel for schedule(static) num_threads(a->threads)
-        for (int64_t first = 0; first < a->batch; first += samples) {
-            chunk c = open_chunk(a, first, samples);
-            chunk_forward(&c, ALONE);
-            close_chunk(&c);
-        }
+#pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
+        for (int64_t part = 0; part < NARROW_PARTS; part++) part_forward(a, part);
         return;
     }
-    for (int64_t first = 0; first < a->batch; first += samples) {
-        chunk c = open_chunk(a, first, samples);
+    for (int64_t first = 0; first < a->batch;) {
+        chunk c = open_chunk(a, first, a->batch);
+        list_rows(&c);
 #pragma omp parallel num_threads(a->threads)
         chunk_forward(&c, everyone());
+        first += c.live;
         close_chunk(&c);
     }
 }

@@ -1,5 +1,6 @@
 /* Backward of spiking.h: the potentials kept or gathered again, scanned back in time, and the weight gradient gathered by
-   the transposed bits. The gradient of a hidden layer's spikes is never written: behind every step its tile is the
+   the transposed bits, or, where a layer has too few tiles to be worth transposing, spread by the bits themselves. The
+   gradient of a hidden layer's spikes is never written: behind every step its tile is the
    product of the next layer's current gradient and synapses. */
 #ifndef LEANSPIKE_SPIKING_BACKWARD_H
 #define LEANSPIKE_SPIKING_BACKWARD_H
@@ -146,15 +147,15 @@ static void tile_back(const tile_way *w) {
 
 /* Add the chunk's share of a tile's weight and bias gradient: d_weight[inputs][WIDTH], d_bias[WIDTH]. */
 static void tile_weights(const chunk *c, const float *k, float *d_weight, float *d_bias) {
-    for (int64_t b = 0; b < c->by_column.blocks; b++) {
-        const float *block = k + b * BLOCK * WIDTH;
-        sum_block(&c->by_column, b, block, d_weight, WIDTH, d_weight);
-        vf sum[LANES];
-        UNROLL for (int l = 0; l < LANES; l++) sum[l] = vload(d_bias + l * VF);
-        for (int64_t r = 0; r < MIN(BLOCK, c->rows - b * BLOCK); r++)
-            UNROLL for (int l = 0; l < LANES; l++) sum[l] += vload(block + r * WIDTH + l * VF);
-        UNROLL for (int l = 0; l < LANES; l++) vstore(d_bias + l * VF, sum[l]);
-    }
+    if (narrow(c->a))
+        for (int64_t b = 0; b < c->by_row.blocks; b++) spread_block(&c->by_row, b, k, d_weight + b * BLOCK * WIDTH);
+    else
+        for (int64_t b = 0; b < c->by_column.blocks; b++)
+            sum_block(&c->by_column, b, k + b * BLOCK * WIDTH, d_weight, WIDTH, d_weight);
+    vf sum[LANES];
+    UNROLL for (int l = 0; l < LANES; l++) sum[l] = vload(d_bias + l * VF);
+    for (int64_t r = 0; r < c->rows; r++) UNROLL for (int l = 0; l < LANES; l++) sum[l] += vload(k + r * WIDTH + l * VF);
+    UNROLL for (int l = 0; l < LANES; l++) vstore(d_bias + l * VF, sum[l]);
 }
 
 /* A tile's gradients over one chunk; `sum`: [inputs + 1][WIDTH] weights and bias, added to. */
@@ -170,65 +171,85 @@ static void tile_gradients(const chunk *c, int64_t tile, float *sum) {
     tile_weights(c, w.k, sum, sum + a->inputs * WIDTH);
 }
 
-/* Add a tile's sums to the gradients of weight and bias. */
-static void tile_add(const lif_args *a, int64_t tile, const float *sum) {
+/* A tile's sums to the gradients of weight and bias. */
+static void tile_add(const lif_args *a, int64_t tile, const float *sum, int64_t adds) {
     int64_t from = tile * WIDTH, live = MIN(WIDTH, a->features - from);
     for (int64_t i = 0; i <= a->inputs; i++) {
         float *out = i < a->inputs ? a->grad_weight + i * a->features + from : a->grad_bias ? a->grad_bias + from : NULL;
-        if (out)
+        if (out && adds)
             for (int64_t j = 0; j < live; j++) out[j] += sum[i * WIDTH + j];
+        else if (out) memcpy(out, sum + i * WIDTH, (size_t)live * 4);
     }
 }
 
-/* One tile of a chunk; where chunks run side by side, each has its own `partial` sums. */
-static void tile_backward(const chunk *c, int64_t tile, float *partial) {
-    int64_t size = (c->a->inputs + 1) * WIDTH;
-    if (partial) {
-        tile_gradients(c, tile, partial + tile * size);
-        return;
-    }
-    float *sum = scratch(S_WEIGHT, size);
-    memset(sum, 0, (size_t)size * 4);
+/* Floats of a tile's sums of weights and bias. */
+static int64_t sums_of(const lif_args *a) { return (a->inputs + 1) * WIDTH; }
+
+static void tile_backward(const chunk *c, int64_t tile) {
+    float *sum = scratch(S_WEIGHT, sums_of(c->a));
+    memset(sum, 0, (size_t)sums_of(c->a) * 4);
     tile_gradients(c, tile, sum);
-    tile_add(c->a, tile, sum);
+    tile_add(c->a, tile, sum, c->a->adds || c->first);
 }
 
-static void chunk_backward(chunk *c, float *partial, team t) {
+/* `turned`: [blocks of rows][inputs][BLOCK_WORDS], the transposed bits. */
+static void chunk_backward(chunk *c, uint32_t *turned, team t) {
     const lif_args *a = c->a;
-    copy_bits(c, t);
-    if (!a->potential) make_lists(&c->by_row, c->bits, c->rows, blocks_of(a->inputs), t);
-    if (leads(t)) c->turned = malloc((size_t)(blocks_of(c->rows) * a->inputs * BLOCK_WORDS) * 4);
+    if (!a->potential) make_lists(&c->by_row, &c->bits, t);
+    turn_bits(&c->bits, c->rows, a->inputs, turned, t);
     meet(t);
-    turn_bits(c->bits, c->rows, a->inputs, c->turned, t);
-    meet(t);
-    if (leads(t)) release(&c->bits);
-    make_lists(&c->by_column, c->turned, a->inputs, blocks_of(c->rows), t);
-    if (leads(t)) release(&c->turned);
-    for (int64_t tile; (tile = take(&c->next)) < tiles_of(a);) tile_backward(c, tile, partial);
+    word_rows columns = block_by_block(turned, a->inputs, blocks_of(c->rows));
+    make_lists(&c->by_column, &columns, t);
+    for (int64_t tile; (tile = take(&c->next)) < tiles_of(a);) tile_backward(c, tile);
 }
 
-/* Adds to the gradients that are given. */
-EXPORT void leanspike_spiking_backward(const lif_args *a) {
-    int64_t tiles = tiles_of(a), samples = chunk_samples(a), size = (a->inputs + 1) * WIDTH;
-    if (!narrow(a)) {
-        for (int64_t first = 0; first < a->batch; first += samples) {
-            chunk c = open_chunk(a, first, samples);
-#pragma omp parallel num_threads(a->threads)
-            chunk_backward(&c, NULL, everyone());
-            close_chunk(&c);
-        }
-        return;
-    }
-    int64_t chunks = (a->batch + samples - 1) / samples;
-    float *partial = calloc((size_t)(chunks * tiles * size), 4);
-#pragma omp parallel for schedule(static) num_threads(a->threads)
-    for (int64_t n = 0; n < chunks; n++) {
-        chunk c = open_chunk(a, n * samples, samples);
-        chunk_backward(&c, partial + n * tiles * size, ALONE);
+/* A narrow layer's chunk, whose lists by row stand, into the sums of its part: [tiles][inputs + 1][WIDTH]. */
+static void narrow_backward(const chunk *c, float *sums) {
+    for (int64_t tile = 0; tile < tiles_of(c->a); tile++) tile_gradients(c, tile, sums + tile * sums_of(c->a));
+}
+
+static void part_backward(const lif_args *a, int64_t part, float *sums) {
+    for (int64_t first = part_of(a, part), end = part_of(a, part + 1); first < end;) {
+        chunk c = open_chunk(a, first, end);
+        list_rows(&c);
+        make_lists(&c.by_row, &c.bits, ALONE);
+        narrow_backward(&c, sums);
+        first += c.live;
         close_chunk(&c);
     }
-    for (int64_t n = 0; n < chunks * tiles; n++) tile_add(a, n % tiles, partial + n * size);
-    free(partial);
+}
+
+/* The sums of all parts, one behind the other, to the gradients of weight and bias. */
+static void add_sums(const lif_args *a, float *sums) {
+    int64_t tiles = tiles_of(a), size = tiles * sums_of(a);
+    for (int64_t part = 1; part < NARROW_PARTS; part++)
+        for (int64_t i = 0; i < size; i++) sums[i] += sums[part * size + i];
+    for (int64_t tile = 0; tile < tiles; tile++) tile_add(a, tile, sums + tile * sums_of(a), a->adds);
+}
+
+/* Finds the gradients that are given; of no samples they are 0. */
+EXPORT void leanspike_spiking_backward(const lif_args *a) {
+    if (narrow(a)) {
+        int64_t size = tiles_of(a) * sums_of(a);
+        float *sums = calloc((size_t)(NARROW_PARTS * size), 4);
+#pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
+        for (int64_t part = 0; part < NARROW_PARTS; part++) part_backward(a, part, sums + part * size);
+        add_sums(a, sums);
+        free(sums);
+        return;
+    }
+    int64_t first = 0;
+    do {
+        chunk c = open_chunk(a, first, a->batch);
+        uint32_t *turned = malloc((size_t)(blocks_of(c.rows) * a->inputs * BLOCK_WORDS) * 4);
+        if (!a->potential) list_rows(&c);
+        allocate_lists(&c.by_column, a->inputs, blocks_of(c.rows));
+#pragma omp parallel num_threads(a->threads)
+        chunk_backward(&c, turned, everyone());
+        free(turned);
+        first += c.live;
+        close_chunk(&c);
+    } while (first < a->batch);
 }
 
 #endif

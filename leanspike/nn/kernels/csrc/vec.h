@@ -32,7 +32,7 @@ static inline int omp_get_num_threads(void) { return 1; }
 #define VF 4
 #endif
 /* Columns of a scan that a task keeps in L1; a multiple of 32, so that a tile's spikes are whole words. */
-#define TILE 256
+#define TILE 512
 
 typedef float vf __attribute__((vector_size(VF * 4)));
 typedef int32_t vi __attribute__((vector_size(VF * 4)));

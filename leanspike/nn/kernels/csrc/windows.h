@@ -130,7 +130,9 @@ static void list_windows(band *s, const uint32_t *image) {
         for (int64_t k = 0; k < blocks; k++)
             memcpy(bits + (k * s->count + r) * BLOCK_WORDS, window + k * BLOCK_WORDS, BLOCK_WORDS * 4);
     }
-    make_lists(&s->lists, bits, s->count, blocks, ALONE);
+    word_rows rows = block_by_block(bits, s->count, blocks);
+    allocate_lists(&s->lists, s->count, blocks);
+    make_lists(&s->lists, &rows, ALONE);
 }
 
 #endif
