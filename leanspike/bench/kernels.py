@@ -70,7 +70,7 @@ def _dense(steps: int, batch: int) -> list[Pair]:
     numbers = torch.arange(batch)
 
     def coded() -> Tensor:
-        return packing.rate(levels, numbers, steps, 7)
+        return packing.rate(levels, numbers, steps, 7)[0]
 
     def unpacked(bits: Tensor) -> Tensor:
         return Spikes.packed(bits, (steps, batch, 784)).dense()

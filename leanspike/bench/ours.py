@@ -18,7 +18,7 @@ from leanspike.bench.workloads import ATAN_SCALE, BETA, LEARNING_RATE, THRESHOLD
 from leanspike.nn import Conv2d, CountCrossEntropy, Linear, Network, NeuronConfig, Output
 from leanspike.nn.spikes import Spikes, pack
 from leanspike.train import TrainConfig
-from leanspike.train.optimizer import make_optimizer
+from leanspike.train.optimizer import forget_gradients, make_optimizer
 
 Input = Tensor | Spikes
 
@@ -57,7 +57,7 @@ class OurStepper:
 
     def step(self, batch: tuple[Tensor, Tensor]) -> float:
         x, y = batch
-        self.optimizer.zero_grad()
+        forget_gradients(self.optimizer)
         total = torch.zeros(())
         size = len(y) if self.network.cuts_batches else self.network.micro_batch(len(y), self.work.timesteps)
         for piece, labels in _pieces(x, y, size):
@@ -71,7 +71,7 @@ class OurStepper:
         return self.network.loss(x, _spike_sum if self.work.loss == "sum" else CountCrossEntropy(y, share))
 
     def passes(self, batch: tuple[Tensor, Tensor]) -> Passes:
-        self.optimizer.zero_grad()
+        forget_gradients(self.optimizer)
         start = time.perf_counter()
         loss = self._loss(*batch, 1.0)
         middle = time.perf_counter()

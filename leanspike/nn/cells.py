@@ -56,6 +56,12 @@ class Neurons(nn.Module):
             beta, threshold = beta.view(shape), threshold.view(shape)
         return beta.expand(sample), threshold.expand(sample)
 
+    def shared_parameters(self) -> tuple[Tensor, Tensor]:
+        """beta and threshold ``[channels]``, or ``[1]`` where all neurons have the same and nothing is learned."""
+        if self.config.learn_beta or self.config.learn_threshold:
+            return self.parameters_for((self.channels,))
+        return self.beta, self.threshold
+
     def learn_threshold(self, config: NeuronConfig) -> None:
         """From now on be ``config``, whose ``learn_threshold`` is on: the threshold is trained from where it stands."""
         beta, threshold = self.beta, self.threshold.detach()
@@ -132,6 +138,11 @@ class LeakyIntegrator(Neurons):
     def parameters_for(self, sample: tuple[int, ...]) -> tuple[Tensor, Tensor]:
         """beta expanded to one sample's shape ``[C, ...]``, and a threshold out of reach."""
         beta, threshold = super().parameters_for(sample)
+        return beta, torch.full_like(threshold, NEVER)
+
+    def shared_parameters(self) -> tuple[Tensor, Tensor]:
+        """beta as of any neurons, and a threshold out of reach."""
+        beta, threshold = super().shared_parameters()
         return beta, torch.full_like(threshold, NEVER)
 
     def forward(self, current: Tensor | Constant, state: LIFState | None = None) -> tuple[None, Tensor, LIFState]:

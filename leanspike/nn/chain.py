@@ -36,7 +36,7 @@ class SpikingLayer:
 
     Attributes:
         weight, bias: ``[in, out]``, ``[out]`` or None.
-        beta, threshold: ``[out]``.
+        beta, threshold: ``[out]``, or ``[1]`` of all neurons where it is not learned.
         fires: False where the threshold is out of reach.
     """
 

@@ -244,7 +244,7 @@ def _run_of(pairs: Sequence[Pair], activity: Signal) -> list[SpikingLayer]:
     run: list[SpikingLayer] = []
     for synapse, neurons in pairs:
         weight = synapse.weight if run or not isinstance(activity, Spikes) else synapse.scaled(activity)
-        beta, threshold = neurons.parameters_for((synapse.out_features,))
+        beta, threshold = neurons.shared_parameters()
         run.append(SpikingLayer(weight, synapse.bias, beta, threshold, neurons.config, isinstance(neurons, LIF)))
     return run
 

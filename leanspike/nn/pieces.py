@@ -63,9 +63,8 @@ def _differentiated(
     fires = kinds[-1][1]
     if isinstance(loss_of, CountCrossEntropy) and fires:
         chain = Chain(source, layers, size, counts=True)
-        value, right = chain.counted(loss_of.labels, loss_of.smoothing, loss_of.scale)
+        loss, right = chain.counted(loss_of.labels, loss_of.smoothing, loss_of.scale)
         loss_of.right += right
-        loss = torch.tensor(value, dtype=torch.float32)
     else:
         chain, loss = Chain(source, layers, size, counts=False), torch.zeros(())
         for start in range(0, max(1, chain.batch), max(1, chain.piece)):

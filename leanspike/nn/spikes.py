@@ -26,7 +26,7 @@ class Spikes:
         shape: the shape.
         values: float 0/1 tensor of that shape (or scaled by ``gain`` where dropout acted), None when packed.
         bits: int32 words: ``[T, B, ceil(F/32)]``, or channels last ``[T, B, H, W, ceil(C/32)]``; None when dense.
-        edge: the gradient edge of a packed tensor.
+        edge: the gradient edge of a packed tensor; None where it takes no gradient (an input).
         gain: what a synapse multiplies its weights with (dropout's 1/(1-p)).
         ones: how many ones there are, where that is known already.
     """
@@ -48,7 +48,6 @@ class Spikes:
         bits: Tensor, shape: tuple[int, ...], edge: Tensor | None = None, gain: float = 1.0, ones: int | None = None
     ) -> Spikes:
         """Packed spikes; without ``edge`` they take no gradient (an input)."""
-        edge = torch.zeros(1).expand(shape) if edge is None else edge
         return Spikes(shape, bits=bits, edge=edge, gain=gain, ones=ones)
 
     def dense(self) -> Tensor:
@@ -77,6 +76,8 @@ class Spikes:
         """Mean firing rate over steps, batch and neurons: a scalar that gradients flow through."""
         if self.values is not None:
             return self.values.ne(0).to(self.values.dtype).mean() if self.gain != 1.0 else self.values.mean()
+        if self.edge is None:
+            return torch.tensor(self.density, dtype=torch.float32)
         mean: Tensor = _Rate.on(self.edge, self.density)
         return mean
 
@@ -95,16 +96,14 @@ class Spikes:
         shape = (steps, batch, height * width * channels)
         if self.bits is None or channels % 32:
             return Spikes(shape, values=self.dense().permute(0, 1, 3, 4, 2).reshape(shape))
-        assert self.edge is not None
-        edge: Tensor = _FlattenEdge.on(self.edge, shape)
+        edge = None if self.edge is None else _FlattenEdge.on(self.edge, shape)
         return Spikes(shape, bits=self.bits.reshape(steps, batch, -1), edge=edge, gain=self.gain, ones=self.ones)
 
     def masked(self, mask: Tensor, gain: float) -> Spikes:
         """The spikes kept where ``mask`` (``[B, ...]`` booleans, the same for all steps), to be scaled by ``gain``."""
         if self.bits is None:
             return Spikes(self.shape, values=self.dense() * (mask * gain))
-        assert self.edge is not None
-        edge: Tensor = _MaskEdge.on(self.edge, mask)
+        edge = None if self.edge is None else _MaskEdge.on(self.edge, mask)
         words = packing.pack(mask[None].float())
         return Spikes(self.shape, bits=self.bits & words, edge=edge, gain=self.gain * gain)
 
@@ -125,8 +124,8 @@ def rate_spikes(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte:
     """
     if not cpu.loaded() or levels.is_cuda:
         return None
-    bits = packing.rate(levels, numbers, steps, seed, of_byte)
-    return Spikes.packed(bits, (steps, *levels.shape))
+    bits, ones = packing.rate(levels, numbers, steps, seed, of_byte)
+    return Spikes.packed(bits, (steps, *levels.shape), ones=ones)
 
 
 class _Unpack(Operation):

@@ -38,7 +38,7 @@ from leanspike.train.labels import check_labels
 from leanspike.train.mismatch import check_mismatch, mismatched
 from leanspike.train.networks import build_network, store_network
 from leanspike.train.objective import Objective
-from leanspike.train.optimizer import averaged, follow, learning_rate, make_optimizer
+from leanspike.train.optimizer import averaged, follow, forget_gradients, learning_rate, make_optimizer
 from leanspike.train.progress import EpochRecord, Progress
 from leanspike.train.state import State, check_same_run, facts_of, load_weights, restore, to_checkpoint
 from leanspike.train.tensorboard import Board
@@ -213,7 +213,7 @@ def _train_step(run: _Run, state: State, epoch: Epoch, step: int, seed: int, rat
     run.optimizer.step()
     hold(run.network)
     run.constraint.after_step(run.network, state.epoch + (step + 1) / epoch.steps(processes))
-    run.optimizer.zero_grad(set_to_none=True)
+    forget_gradients(run.optimizer)
 
 
 def _close_epoch(run: _Run, state: State, seen: int, rate: float, seconds: float, speed: float) -> None:

@@ -24,6 +24,13 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
     return kind(weights, lr=rate, weight_decay=decay, fused=fused)
 
 
+def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """What ``optimizer.zero_grad()`` does, without its hooks for profilers, which cost as much as a small kernel."""
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad = None
+
+
 def learning_rate(config: TrainConfig, position: float) -> float:
     """The learning rate after ``position`` epochs (a fraction counts).
 

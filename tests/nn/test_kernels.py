@@ -297,10 +297,11 @@ def test_rate_coding_equals_the_definition() -> None:
     generator = torch.Generator().manual_seed(7)
     thresholds = torch.randint(0, 65536, (5, 77), generator=generator, dtype=torch.int32)
     numbers = torch.tensor([0, 1, 7, 123456789, 59999])
-    bits = packing.rate(thresholds, numbers, 6, seed=42)
+    bits, ones = packing.rate(thresholds, numbers, 6, seed=42)
     draws = rng.draws16(rng.key(42, numbers.numpy(), np.arange(6)), 77)
     expected = torch.from_numpy((draws < thresholds.numpy()[None]).astype(np.float32))
     assert torch.equal(Spikes.packed(bits, (6, 5, 77)).dense(), expected)
+    assert ones == int(expected.sum())
 
 
 def test_number_of_threads_changes_no_bit() -> None:

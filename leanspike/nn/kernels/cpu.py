@@ -24,7 +24,8 @@ class _LIFArgs(ctypes.Structure):
         ("steps", c_int64), ("batch", c_int64), ("features", c_int64),
         ("current", FLOATS), ("current_step", c_int64), ("values", FLOATS),
         ("bits", FLOATS), ("bits_batch", c_int64), ("words", c_int64), ("inputs", c_int64),
-        ("weight", FLOATS), ("bias", FLOATS), ("beta", FLOATS), ("theta", FLOATS), ("start", FLOATS),
+        ("weight", FLOATS), ("bias", FLOATS), ("beta", FLOATS), ("theta", FLOATS),
+        ("beta_step", c_int64), ("theta_step", c_int64), ("start", FLOATS),
         ("zero_reset", c_int64), ("through_reset", c_int64), ("surrogate", c_int64), ("scale", c_double),
         ("threads", c_int64),
         ("potential", FLOATS), ("shown", FLOATS), ("spikes", FLOATS),
@@ -40,6 +41,7 @@ class _LIFArgs(ctypes.Structure):
 
 def _neuron(args: _LIFArgs, beta: Tensor, threshold: Tensor, config: NeuronConfig) -> None:
     args.beta, args.theta = ptr(beta), ptr(threshold)
+    args.beta_step, args.theta_step = beta.numel() > 1, threshold.numel() > 1
     args.zero_reset, args.through_reset = config.reset == "zero", not config.detach_reset
     args.surrogate, args.scale = NAMES.index(config.surrogate), config.surrogate_scale
     args.threads = torch.get_num_threads()

@@ -27,7 +27,7 @@ class _ChainArgs(ctypes.Structure):
         ("bits", ctypes.c_void_p), ("values", ctypes.c_void_p),
         ("batch", c_int64), ("piece", c_int64),
         ("labels", ctypes.c_void_p), ("smoothing", c_double), ("scale", c_double),
-        ("grad", ctypes.c_void_p), ("loss", c_double), ("right", c_int64),
+        ("grad", ctypes.c_void_p), ("loss", ctypes.c_void_p), ("right", c_int64),
     ]  # fmt: skip
 
 
@@ -164,7 +164,7 @@ class Chain:
         kernels().leanspike_chain_backward(ctypes.byref(self.chain))
         del arriving
 
-    def counted(self, labels: Tensor, smoothing: float, scale: float) -> tuple[float, int]:
+    def counted(self, labels: Tensor, smoothing: float, scale: float) -> tuple[Tensor, int]:
         """Find the gradients of the whole batch by :class:`leanspike.nn.loss.CountCrossEntropy`.
 
         Args:
@@ -180,12 +180,12 @@ class Chain:
         """
         if labels.shape != (self.batch,) or labels.dtype != torch.int64:
             raise ValueError(f"labels are int64 [{self.batch}], not {labels.dtype} {list(labels.shape)}")
-        chain = self.chain
-        chain.labels, chain.smoothing, chain.scale = ptr(labels), smoothing, scale
+        chain, loss = self.chain, torch.empty(())
+        chain.labels, chain.smoothing, chain.scale, chain.loss = ptr(labels), smoothing, scale, ptr(loss)
         if kernels().leanspike_chain(ctypes.byref(chain)):
             most = self.last.features - 1
             raise ValueError(f"labels are 0 to {most}, not {int(labels.min())} to {int(labels.max())}")
-        return chain.loss, chain.right
+        return loss, chain.right
 
     def learn(self) -> None:
         """Add what beta and threshold learned, sample by sample, to the layers' sums."""

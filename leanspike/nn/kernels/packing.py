@@ -76,8 +76,8 @@ def ones(bits: Tensor) -> int:
     return int(count(FLOATS(ptr(bits)), c_int64(bits.numel()), c_int64(torch.get_num_threads())))
 
 
-def rate(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte: Tensor | None = None) -> Tensor:
-    """Rate-coded words ``[T, B, ceil(F/32)]``; see :mod:`leanspike.core.rng`.
+def rate(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte: Tensor | None = None) -> tuple[Tensor, int]:
+    """Rate-coded words ``[T, B, ceil(F/32)]``, and how many ones they have; see :mod:`leanspike.core.rng`.
 
     Args:
         levels: ``[B, F]`` thresholds 0..65535; or uint8, with the threshold ``of_byte`` ``[256]`` uint16 of each value.
@@ -87,9 +87,11 @@ def rate(levels: Tensor, numbers: Tensor, steps: int, seed: int, of_byte: Tensor
     streams = numbers.to(torch.int64).contiguous()
     levels = (levels.to(torch.uint16) if of_byte is None else levels).contiguous()
     thresholds, bytes_ = (levels, None) if of_byte is None else (None, levels)
-    kernels().leanspike_rate(
+    call = kernels().leanspike_rate
+    call.restype = c_int64
+    ones = call(
         FLOATS(ptr(thresholds)), FLOATS(ptr(bytes_)), FLOATS(ptr(of_byte)), FLOATS(ptr(streams)),
         c_int64(steps), c_int64(batch), c_int64(features), c_uint32(seed & 0xFFFFFFFF), FLOATS(ptr(bits)),
         c_int64(torch.get_num_threads()),
     )  # fmt: skip
-    return bits
+    return bits, int(ones)

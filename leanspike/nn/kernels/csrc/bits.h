@@ -74,13 +74,13 @@ static inline uint32_t mix(uint32_t x) {
 
 /* core/rng.py: key = mix(mix(mix(seed + golden) + stream) + step), word(i) = mix(key + i * golden); a word serves two inputs.
    thresholds [batch, features], or bytes of that shape and the threshold of each of their values;
-   bits [T, B, ceil(features / 32)]. */
-EXPORT void leanspike_rate(const uint16_t *thresholds, const uint8_t *bytes, const uint16_t *of_byte,
-                           const int64_t *streams, int64_t steps, int64_t batch, int64_t features, uint32_t seed,
-                           uint32_t *bits, int64_t threads) {
-    int64_t padded = (features + 31) / 32 * 32;
+   bits [T, B, ceil(features / 32)]. Returns how many spikes there are. */
+EXPORT int64_t leanspike_rate(const uint16_t *thresholds, const uint8_t *bytes, const uint16_t *of_byte,
+                              const int64_t *streams, int64_t steps, int64_t batch, int64_t features, uint32_t seed,
+                              uint32_t *bits, int64_t threads) {
+    int64_t padded = (features + 31) / 32 * 32, ones = 0;
     uint32_t base = mix(seed + 0x9E3779B9u);
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) reduction(+ : ones)
     for (int64_t b = 0; b < batch; b++) {
         uint32_t stream = mix(base + (uint32_t)streams[b]);
         uint16_t *level = (uint16_t *)scratch(S_LEVELS, padded / 2);
@@ -104,9 +104,11 @@ EXPORT void leanspike_rate(const uint16_t *thresholds, const uint8_t *bytes, con
                 }
                 out[w] = word;
 #endif
+                ones += __builtin_popcount(out[w]);
             }
         }
     }
+    return ones;
 }
 
 #endif

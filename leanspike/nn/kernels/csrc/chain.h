@@ -19,7 +19,7 @@ typedef struct {
     const int64_t *labels; /* [batch], 0 .. classes - 1 */
     double smoothing, scale; /* e; what a sample's loss is multiplied with */
     float *grad;           /* [piece, classes] */
-    double loss;           /* the sum over the batch */
+    float *loss;           /* receives the sum over the batch */
     int64_t right;         /* decisions, ties to the lowest class, that are the label */
 } chain_args;
 
@@ -38,6 +38,8 @@ typedef struct {
     double loss;
     int64_t right;
 } verdict;
+
+static verdict both(verdict a, verdict b) { return (verdict){a.loss + b.loss, a.right + b.right}; }
 
 /* The loss of samples from .. end of the piece that begins at `first`; their gradients by the last layer's spikes into
    c->grad. */
@@ -74,36 +76,31 @@ static verdict part_counted(const chain_args *c, int64_t first, int64_t part, fl
         list_rows(&k);
         chunk_forward(&k, ALONE);
         from += k.live;
-        verdict own = count_loss(c, first, k.first, from);
-        found = (verdict){found.loss + own.loss, found.right + own.right};
+        found = both(found, count_loss(c, first, k.first, from));
         narrow_backward(&k, sums);
         close_chunk(&k);
     }
     return found;
 }
 
-static void add_verdict(chain_args *c, verdict v) {
-    c->loss += v.loss;
-    c->right += v.right;
-}
-
 /* The last layer of the piece that begins at `first`: forward, loss and backward. */
-static void last_counted(chain_args *c, int64_t first) {
+static verdict last_counted(const chain_args *c, int64_t first) {
     const lif_args *a = c->layer + c->layers - 1;
     if (a->values || !narrow(a)) {
         layer_forward(a);
-        add_verdict(c, count_loss(c, first, 0, a->batch));
+        verdict found = count_loss(c, first, 0, a->batch);
         layer_backward(a);
-        return;
+        return found;
     }
     int64_t size = tiles_of(a) * sums_of(a);
     float *sums = calloc((size_t)(NARROW_PARTS * size), 4);
-    verdict found[NARROW_PARTS];
+    verdict found[NARROW_PARTS], all = {0};
 #pragma omp parallel for schedule(dynamic, 1) num_threads(a->threads)
     for (int64_t part = 0; part < NARROW_PARTS; part++) found[part] = part_counted(c, first, part, sums + part * size);
-    for (int64_t part = 0; part < NARROW_PARTS; part++) add_verdict(c, found[part]);
+    for (int64_t part = 0; part < NARROW_PARTS; part++) all = both(all, found[part]);
     add_sums(a, sums);
     free(sums);
+    return all;
 }
 
 /* The buffers hold samples first .. of the batch from now on. */
@@ -132,17 +129,19 @@ EXPORT void leanspike_chain_backward(chain_args *c) {
 
 /* Returns 0, or 1 and does nothing where a label is no class. */
 EXPORT int leanspike_chain(chain_args *c) {
-    int64_t last = c->layers - 1;
+    int64_t last = c->layers - 1, first = 0;
+    verdict found = {0};
     for (int64_t i = 0; i < c->batch; i++)
         if (c->labels[i] < 0 || c->labels[i] >= c->layer[last].features) return 1;
-    int64_t first = 0;
     do {
         begin_piece(c, first);
         for (int64_t i = 0; i < last; i++) layer_forward(c->layer + i);
-        last_counted(c, first);
+        found = both(found, last_counted(c, first));
         for (int64_t i = last - 1; i >= 0; i--) layer_backward(c->layer + i);
         first += c->piece;
     } while (first < c->batch);
+    *c->loss = (float)found.loss;
+    c->right = found.right;
     return 0;
 }
 

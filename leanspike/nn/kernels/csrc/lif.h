@@ -17,7 +17,8 @@ typedef struct {
     int64_t bits_batch;          /* spiking.h: samples in a step of bits, of which these are the first `batch` */
     int64_t words, inputs;
     const float *weight, *bias;  /* dense.h, spiking.h: [inputs, F]; [F] or NULL */
-    const float *beta, *theta;   /* [F] */
+    const float *beta, *theta;   /* [F], or one of all */
+    int64_t beta_step, theta_step; /* 1, or 0 where there is one; adaptive.h, conv.h: [F] always */
     const float *start;          /* [B, F] carried potential before the first step, NULL: zero */
     int64_t zero_reset, through_reset, surrogate;
     double scale;
@@ -101,10 +102,18 @@ static void store_held(const lif_args *a, const patch *p, const float *held, flo
         memcpy(rows + b * a->features + p->from, held, (size_t)p->width * 4);
 }
 
+/* What `width` neurons from `from` on have of x. */
+static const float *own_of(const float *x, int64_t step, int64_t from, int64_t width, float *room) {
+    if (step) return x + from;
+    for (int64_t j = 0; j < width; j++) room[j] = *x;
+    return room;
+}
+
 static void patch_forward(const lif_args *a, const patch *p) {
-    float held[HELD];
+    float held[HELD], betas[TILE], thetas[TILE];
     const int64_t from = p->from, width = p->width;
-    const float *beta = a->beta + from, *theta = a->theta + from;
+    const float *beta = own_of(a->beta, a->beta_step, from, width, betas);
+    const float *theta = own_of(a->theta, a->theta_step, from, width, thetas);
     load_held(a, p, a->start, held);
     for (int64_t t = 0; t < a->steps; t++)
         for (int64_t b = p->first; b < p->end; b++) {
@@ -233,8 +242,9 @@ static void learn_step(const lif_args *a, const float *u, const float *before, i
 static void patch_back(const lif_args *a, const patch *p, const float *behind) {
     static const float zeros[TILE];
     const int64_t frame = a->batch * a->features, from = p->from, width = p->width;
-    const float *beta = a->beta + from, *theta = a->theta + from;
-    float held[HELD], row[TILE], through[TILE], carried[TILE], arrived[AT_ONCE * TILE];
+    float held[HELD], betas[TILE], thetas[TILE], row[TILE], through[TILE], carried[TILE], arrived[AT_ONCE * TILE];
+    const float *beta = own_of(a->beta, a->beta_step, from, width, betas);
+    const float *theta = own_of(a->theta, a->theta_step, from, width, thetas);
     float *sums = a->current_step ? a->grad_sum : a->grad_current;
     load_held(a, p, a->grad_end, held);
     for (int64_t b = p->first; sums && b < p->end; b++) memset(sums + b * a->features + from, 0, (size_t)width * 4);

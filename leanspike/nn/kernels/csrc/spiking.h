@@ -77,8 +77,8 @@ static inline void store_tile(const float *x, int live, float *out) {
 /* beta and theta of a tile's columns; those beyond the layer never fire. */
 static void tile_neurons(const lif_args *a, int64_t from, int live, float *beta, float *theta) {
     for (int j = 0; j < WIDTH; j++) {
-        beta[j] = j < live ? a->beta[from + j] : 0.0f;
-        theta[j] = j < live ? a->theta[from + j] : 1e30f;
+        beta[j] = j < live ? a->beta[(from + j) * a->beta_step] : 0.0f;
+        theta[j] = j < live ? a->theta[(from + j) * a->theta_step] : 1e30f;
     }
 }
 
