@@ -25,7 +25,7 @@ def make_optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optim
 
 
 def forget_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """What ``optimizer.zero_grad()`` does, without its hooks for profilers, which cost as much as a small kernel."""
+    """What ``optimizer.zero_grad()`` does, without its hooks for profilers."""
     for group in optimizer.param_groups:
         for weight in group["params"]:
             weight.grad = None

@@ -63,7 +63,7 @@ static void spread_block(const row_lists *l, int64_t k, const float *restrict ro
             const float *row = rows + (int64_t)*owner++ * WIDTH;
             for (int64_t e = 0; e < r->length; e++) {
                 float *to = (float *)((char *)block + entry[e]);
-                UNROLL for (int l = 0; l < WIDTH; l += VF) vstore(to + l, vload(to + l) + vload(row + l));
+                UNROLL for (int i = 0; i < WIDTH; i += VF) vstore(to + i, vload(to + i) + vload(row + i));
             }
         }
 }

@@ -1,7 +1,7 @@
 /* Backward of spiking.h: the potentials kept or gathered again, scanned back in time, and the weight gradient gathered by
    the transposed bits, or, where a layer has too few tiles to be worth transposing, spread by the bits themselves. The
-   gradient of a hidden layer's spikes is never written: behind every step its tile is the
-   product of the next layer's current gradient and synapses. */
+   gradient of a hidden layer's spikes is never written: behind every step its tile is the product of the next layer's
+   current gradient and synapses. */
 #ifndef LEANSPIKE_SPIKING_BACKWARD_H
 #define LEANSPIKE_SPIKING_BACKWARD_H
 
